@@ -1,0 +1,2 @@
+//! Door sign to come.
+fn main() {}

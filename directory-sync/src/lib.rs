@@ -1,0 +1,1 @@
+//! Door sign to come.
