@@ -163,6 +163,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use std::sync::Barrier;
 
     #[tokio::test]
@@ -185,7 +186,7 @@ mod tests {
         });
         tokio::task::spawn_blocking(move || entered.wait()).await.unwrap();
         let mut waiting = Box::pin(second.run(|| ()));
-        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert!((&mut waiting).now_or_never().is_none());
         assert_eq!(pool.waiting(), 1);
         assert_eq!(pool.run(|| ()).await, Err(PoolBusy::Full));
         tokio::task::spawn_blocking(move || gate.wait()).await.unwrap();
@@ -199,7 +200,7 @@ mod tests {
         let mut jobs: Vec<_> = (0..50).map(|n| Box::pin(pool.run(move || n))).collect();
         for job in &mut jobs {
             // Polled once: submitted.
-            let _ = futures_util::poll!(job);
+            let _ = job.now_or_never();
         }
         let closing = pool.clone();
         tokio::task::spawn_blocking(move || closing.close()).await.unwrap();
