@@ -1,1 +1,39 @@
-//! Door sign to come.
+//! # imap-proto: IMAP on the wire
+//!
+//! *Lives here:* framing of lines and literals, one grammar for IMAP4rev1 and IMAP4rev2 commands, the response
+//! writer, modified UTF-7, sequence sets, LIST patterns, and which command is allowed in which session state.
+//! *Never enters:* sockets, clocks, the store, message parsing. A message given to APPEND is passed on piece by
+//! piece and never held.
+//! *Who may call:* `imap-server`, test clients.
+//! *Serves:* RFC 9051, RFC 3501, and RFC 2971, 3348, 3516, 4315, 4731, 4959, 5161, 5182, 5256 (charset only),
+//! 5258, 5819, 6154, 6851, 7162 (CONDSTORE), 7888, 8438.
+//!
+//! **Invariant: bytes that belong to a literal are never read as a command, whatever is wrong with them.**
+
+mod command;
+mod date;
+mod framing;
+mod grammar;
+mod limits;
+mod mailbox;
+mod set;
+mod state;
+mod token;
+mod utf7;
+mod writer;
+
+pub use command::{
+    AppendHead, BinaryPart, Command, FetchItem, FlagChange, HeaderFields, ListCommand, ListReturn,
+    ListSelection, Partial, SearchCommand, SearchKey, SearchReturn, Section, SectionText, Selector,
+    SpecialUse, StatusItem, StoreMode, Tagged,
+};
+pub use date::{DateTime, Day};
+pub use framing::{Event, Receiver};
+pub use grammar::parse_command;
+pub use limits::Limits;
+pub use mailbox::{DELIMITER, Mailbox, Pattern};
+pub use set::{Ranges, SequenceSet};
+pub use state::State;
+pub use token::Bad;
+pub use utf7::{decode_utf7, encode_utf7};
+pub use writer::Writer;
