@@ -26,3 +26,5 @@ pub const REPLY_LINE_BYTES_MAX: usize = 2048;
 pub const REPLY_LINES_MAX: usize = 100;
 /// Longest line that we write in a reply, CRLF included (RFC 5321 4.5.3.1.5).
 pub const REPLY_LINE_BYTES_WRITTEN_MAX: usize = 512;
+/// Replies of pipelined commands are gathered up to this many octets before they are sent.
+pub const OUTPUT_BYTES_FLUSH: usize = 16 * 1024;
