@@ -48,6 +48,8 @@ pub(crate) fn parse_list(value: &[u8], out: &mut Vec<EnvelopeAddress>) {
 enum Token {
     Atom(Vec<u8>),
     Quoted(Vec<u8>),
+    /// White space between two of the others; never two in a row.
+    Space,
     /// `@`, `.` and list punctuation.
     Special(u8),
 }
@@ -57,6 +59,7 @@ impl Token {
         match self {
             Token::Atom(text) | Token::Quoted(text) => out.extend_from_slice(text),
             Token::Special(octet) => out.push(*octet),
+            Token::Space => {}
         }
     }
 }
@@ -65,26 +68,23 @@ fn has_at(words: &[Token]) -> bool {
     words.iter().any(|word| matches!(word, Token::Special(b'@')))
 }
 
-/// Words before `<` or `:`, one space between, none around punctuation.
+/// Words before `<` or `:`, as they stand, with one space where there was white space or a comment.
 fn phrase(words: &[Token]) -> Option<Raw> {
     let mut out = Vec::new();
-    let mut after_word = false;
     for word in words {
-        let is_word = !matches!(word, Token::Special(_));
-        if is_word && after_word {
-            out.push(b' ');
+        match word {
+            Token::Space => out.push(b' '),
+            word => word.append_to(&mut out),
         }
-        word.append_to(&mut out);
-        // `J. Dupont`: the obsolete phrase keeps its dot against the initial.
-        after_word = is_word || matches!(word, Token::Special(b'.'));
     }
+    let out = out.trim_ascii();
     (!out.is_empty()).then(|| out.into())
 }
 
 /// Ends an address written without brackets: `local@domain`, `local@domain (name)`, or stray words.
 fn flush(words: &mut Vec<Token>, comment: &mut Option<Raw>, out: &mut Vec<EnvelopeAddress>) {
     let name = comment.take();
-    if !words.is_empty() && out.len() < ADDRESSES_MAX {
+    if words.iter().any(|word| !matches!(word, Token::Space)) && out.len() < ADDRESSES_MAX {
         let mut address = split_address(words);
         address.name = name;
         out.push(address);
@@ -123,8 +123,13 @@ struct Reader<'v> {
 
 impl Reader<'_> {
     fn token(&mut self) -> Option<Token> {
+        let start = self.at;
         loop {
             let octet = *self.bytes.get(self.at)?;
+            let blank = matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | 0 | b'(');
+            if !blank && self.at > start {
+                return Some(Token::Space);
+            }
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' | 0 => self.at += 1,
                 b'(' => {
@@ -205,7 +210,7 @@ impl Reader<'_> {
                 token => words.push(token),
             }
         }
-        if words.is_empty() {
+        if words.iter().all(|word| matches!(word, Token::Space)) {
             // `<>`: nobody; not a group mark, so both ends are empty and not absent.
             let empty = Some(Raw::default());
             return EnvelopeAddress { name: None, adl, mailbox: empty.clone(), host: empty };
@@ -215,7 +220,8 @@ impl Reader<'_> {
 }
 
 fn starts_with_at(words: &[Token]) -> bool {
-    matches!(words.first(), Some(Token::Special(b'@')))
+    let mut words = words.iter().skip_while(|word| matches!(word, Token::Space));
+    matches!(words.next(), Some(Token::Special(b'@')))
 }
 
 /// Removes backslashes and line breaks (RFC 5322 3.2.4).

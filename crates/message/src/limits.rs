@@ -18,8 +18,8 @@ pub struct Limits {
 
 /// Deepest tree that any setting allows.
 pub(crate) const DEPTH_CEILING: u32 = 64;
-/// Longest boundary honoured. RFC 2046 5.1.1 allows 70; some senders write more.
-pub(crate) const BOUNDARY_BYTES_MAX: usize = 250;
+/// Longest boundary honoured: what fits a line. RFC 2046 5.1.1 allows 70; some senders write more.
+pub(crate) const BOUNDARY_BYTES_MAX: usize = 990;
 /// Parameters kept of one Content-Type or Content-Disposition.
 pub(crate) const PARAMS_MAX: usize = 64;
 /// Addresses kept of one header field. A header of the largest size holds more than anyone can answer to.
