@@ -209,10 +209,10 @@ impl QuotedPrintableDecoder {
         match (self.held.len(), octet) {
             (_, b'\n') if self.held.len() == 1 || soft => return self.held.clear(),
             (1, b' ' | b'\t' | b'\r') => return self.held.push(octet),
-            (_, b' ' | b'\t' | b'\r') if soft && self.held.last() != Some(&b'\r') => {
-                if self.held.len() < LINE_BYTES_MAX as usize {
-                    return self.held.push(octet);
-                }
+            (held, b' ' | b'\t' | b'\r')
+                if soft && self.held.last() != Some(&b'\r') && held < LINE_BYTES_MAX as usize =>
+            {
+                return self.held.push(octet);
             }
             (1, _) if octet.is_ascii_hexdigit() => return self.held.push(octet),
             (2, _) if !soft && octet.is_ascii_hexdigit() => {
