@@ -97,3 +97,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&sha256(bytes))
 }
+
+/// First and last instant of validity of a certificate in DER. Says nothing of its worth.
+///
+/// # Errors
+/// [`TrustError::Der`] or [`TrustError::Dn`].
+pub fn validity_of(der: &[u8]) -> Result<(Timestamp, Timestamp), TrustError> {
+    let facts = Facts::read(der)?;
+    Ok((facts.not_before, facts.not_after))
+}

@@ -69,6 +69,14 @@ impl Dn {
         Dn::new(attributes)
     }
 
+    /// The subject of a certificate in DER. Says nothing of its worth.
+    ///
+    /// # Errors
+    /// [`TrustError::Der`] or [`TrustError::Dn`].
+    pub fn of_certificate(der: &[u8]) -> Result<Self, TrustError> {
+        Ok(crate::certificate::Facts::read(der)?.dn)
+    }
+
     /// What it compares by, all attributes.
     pub fn key(&self) -> &DnKey {
         &self.strict

@@ -21,6 +21,7 @@ mod state;
 mod tls;
 
 pub use anchors::Anchors;
+pub use certificate::validity_of;
 pub use crl::{CrlInfo, CrlReport, CrlSet};
 pub use dn::{Dn, DnKey};
 pub use error::TrustError;

@@ -84,10 +84,10 @@ impl ListeBlanche {
         let surface = surface::read(bytes)?;
         let verified = signature::verify(&surface, anchors, options)?;
         let parsed = parse::parse(&verified.payload)?;
+        signature::judge_dates(&verified.signer, parsed.generated_at, options)?;
         if parsed.generated_at > options.at.plus_secs(options.future_secs_max) {
             return Err(TrustError::FromTheFuture { offered: parsed.generated_at });
         }
-        signature::judge_dates(&verified.signer, parsed.generated_at, options)?;
         Ok(Self::index(parsed, sha256_hex(bytes), verified.signer.dn.to_string()))
     }
 
