@@ -68,5 +68,9 @@ fn corpus_has_the_same_leaves() {
 
 #[test]
 fn health_documents_have_the_same_leaves() {
-    compare(support::health_documents());
+    let messages = support::health_documents();
+    if messages.is_empty() {
+        println!("SKIP: the health documents are not beside the repository");
+    }
+    compare(messages);
 }

@@ -1,7 +1,10 @@
-//! The corpus, and a readable form of a structure.
+//! The corpus, a readable form of a structure, and everything that must hold of any octets (the fuzz target uses it too).
 #![allow(dead_code)]
 
-use palombe_message::{Limits, Part, Raw, Scanner, Structure};
+use palombe_message::{
+    Envelope, Limits, Part, Raw, Scanner, Section, Structure, TransferDecoder, decode_text, dsn,
+    header,
+};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +24,6 @@ pub fn health_documents() -> Vec<(String, Vec<u8>)> {
         std::env::var_os("PALOMBE_SHARED").map_or(workspace.join("../shared"), PathBuf::from);
     let folder = shared.join("data/health-docs/xdm/generated");
     if !folder.is_dir() {
-        println!("health documents absent ({}): not compared", folder.display());
         return Vec::new();
     }
     read_messages(&folder)
@@ -113,5 +115,55 @@ fn show_part(part: &Part, level: usize, out: &mut String) {
         )
         .unwrap();
         show_part(&nested.root, level + 1, out);
+    }
+}
+
+/// Ranges nest, siblings follow each other, containers hold what their type says.
+pub fn assert_nested(part: &Part, start: u64, end: u64) {
+    assert!(start <= part.header.start && part.header.start <= part.header.end, "{part:?}");
+    assert!(part.header.end <= part.body.start && part.body.start <= part.body.end, "{part:?}");
+    assert!(part.body.end <= end, "{part:?} past {end}");
+    assert_eq!(part.is_multipart(), !part.children.is_empty());
+    assert_eq!(part.is_message(), part.message.is_some());
+    let mut from = part.body.start;
+    for child in &part.children {
+        assert_nested(child, from, part.body.end);
+        from = child.body.end;
+    }
+    if let Some(nested) = &part.message {
+        assert_nested(&nested.root, part.body.start, part.body.end);
+    }
+}
+
+/// Everything that reads a message, on these octets.
+pub fn exercise(message: &[u8]) {
+    let structure = scan(message);
+    assert_nested(&structure.root, 0, structure.size);
+    assert_eq!(structure.size, message.len() as u64);
+    assert_eq!(structure.walk().count(), structure.parts as usize);
+    assert!(message.starts_with(&structure.header) || structure.damage.header_too_long);
+    let encoded = structure.encode();
+    assert_eq!(Structure::decode(&encoded).expect("what was encoded reads back"), structure);
+    let _ = Structure::decode(message);
+    let _ = (structure.facts(), structure.envelope(), Envelope::parse(message));
+    let _ = dsn::parse(message);
+    let _ = (header::search(message, "subject", "é"), header::search_any(message, "x"));
+    for path in [[].as_slice(), &[1], &[2], &[1, 1], &[2, 1], &[1, 1, 1]] {
+        for section in [Section::Full, Section::Header, Section::Text, Section::Mime] {
+            if let Some(range) = structure.range(path, section) {
+                assert!(range.start <= range.end && range.end <= structure.size);
+            }
+        }
+    }
+    for part in structure.walk().take(20) {
+        let body = &message[part.body.start as usize..part.body.end as usize];
+        let _ = decode_text(part, body);
+        let Some(mut whole) = TransferDecoder::new(&part.encoding) else { continue };
+        let mut pieces = whole.clone();
+        let (mut expected, mut found) = (Vec::new(), Vec::new());
+        whole.push(body, &mut expected);
+        body.chunks(3).for_each(|piece| pieces.push(piece, &mut found));
+        assert_eq!(whole.finish(&mut expected), pieces.finish(&mut found));
+        assert_eq!(expected, found);
     }
 }
