@@ -1,1 +1,24 @@
-//! Door sign to come.
+//! # store: the only room with a database
+//!
+//! *Lives here:* domains, BAL, folders, messages, bodies, queue, journal; one seam `engine` below all of it.
+//! *Never enters:* async, sockets, clocks, MIME, SMTP and IMAP words. *Who may call:* `delivery`, `access`,
+//! `imap-server`, `web-api`. Every method blocks. *Serves:* RFC 9051 2.3, RFC 7162, spec mssante §9.
+//!
+//! A message is in one state: *S0* absent; *S1* octets spooled, unreferenced (swept at open); *S2* accepted: filed,
+//! queued, or both, by one synced batch ([`Store::accept`], [`Store::file`], [`Store::queue_settle`]); *S3* every
+//! recipient settled; *S4* expunged, its body swept after a grace period.
+//!
+//! **Invariants: one committer writes; UID, MODSEQ, queue and journal numbers come from counters of the batch and
+//! are never used again; what was answered `Ok` with a synced batch survives kill -9 and power loss.**
+//! [`Store::check`] verifies what stands here.
+
+mod error;
+pub mod limits;
+mod spool;
+mod stub;
+mod words;
+
+pub use error::StoreError;
+pub use spool::{Spool, SpooledBlob};
+pub use stub::{OnAccepted, Store};
+pub use words::*;

@@ -1,0 +1,36 @@
+//! Every bound of this room, named.
+
+/// Octets of one stored piece of a body; a body up to this size stays in memory until its batch.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Longest folder name, octets.
+pub const FOLDER_NAME_BYTES_MAX: usize = 1000;
+/// Most folders of one BAL.
+pub const FOLDERS_MAX: usize = 2000;
+/// Most keywords on one message.
+pub const KEYWORDS_MAX: usize = 64;
+/// Longest keyword, octets.
+pub const KEYWORD_BYTES_MAX: usize = 128;
+/// Longest trace prefix of a filed or queued message, octets.
+pub const PREFIX_BYTES_MAX: usize = 16 * 1024;
+/// Longest encoded structure of a body, octets.
+pub const STRUCTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest detail of a journal line, octets; a longer one is replaced by a note.
+pub const JOURNAL_DETAIL_BYTES_MAX: usize = 64 * 1024;
+/// Batches that may wait for the committer.
+pub const BATCHES_WAITING_MAX: usize = 4096;
+/// Octets of batches that may wait for the committer.
+pub const BATCH_BYTES_WAITING_MAX: usize = 128 * 1024 * 1024;
+/// Batches written together at most.
+pub const GROUP_BATCHES_MAX: usize = 512;
+/// Octets written together at most.
+pub const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Counter rows remembered by the committer.
+pub const COUNTERS_CACHED_MAX: usize = 1_000_000;
+/// Attempts at a change that another change crossed.
+pub const CONFLICT_ATTEMPTS_MAX: usize = 16;
+/// Messages removed in one batch while a deleted folder or BAL is purged.
+pub const PURGE_BATCH_MESSAGES: usize = 1000;
+/// Problems told by one check.
+pub const CHECK_PROBLEMS_MAX: usize = 1000;
+/// How long a measure of the free space on the disk is believed, milliseconds.
+pub const FREE_SPACE_BELIEVED_MS: u64 = 250;
