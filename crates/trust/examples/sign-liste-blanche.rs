@@ -62,8 +62,10 @@ fn entries(pki: &Pki) -> Result<Vec<(String, String, String)>, Any> {
     add("charge.mssante.test", &pki.dn("op-charge")?, "Injecteur de charge");
 
     // The audit domains, each with the DN of its own certificate, and with one of the auditor's bus as in reality.
-    let own = |cn: &str| format!("CN={cn}.{AUDIT},OU=300000000099622,O=GIP - TEST9962,L=Paris (75),C=FR");
-    let bus = "CN=bus.mssante.test,OU=347976684200724,O=AUDITEUR DE TEST,ST=Hauts-de-Seine (92),C=FR";
+    let own =
+        |cn: &str| format!("CN={cn}.{AUDIT},OU=300000000099622,O=GIP - TEST9962,L=Paris (75),C=FR");
+    let bus =
+        "CN=bus.mssante.test,OU=347976684200724,O=AUDITEUR DE TEST,ST=Hauts-de-Seine (92),C=FR";
     for case in [
         "tests-operateur",
         "sans-tls-audit",

@@ -16,7 +16,7 @@ pub struct CrlInfo {
     pub issuer: String,
     /// `thisUpdate`.
     pub this_update: Timestamp,
-    /// `nextUpdate`: after it the CRL no longer tells who is good.
+    /// `nextUpdate`: from then on the CRL no longer tells who is good.
     pub next_update: Timestamp,
     /// How many certificates it names.
     pub revoked: usize,
@@ -73,7 +73,7 @@ impl CrlSet {
             }
         }
         for held in &next.held {
-            if held.info.next_update < at {
+            if held.info.next_update <= at {
                 report.expired.push(held.info.issuer.clone());
             }
             report.in_use.push(held.info.clone());
@@ -97,7 +97,7 @@ impl CrlSet {
             }
             return false;
         };
-        let alive = |h: &Held| h.info.next_update >= at;
+        let alive = |h: &Held| h.info.next_update > at;
         let better =
             (alive(&offered), offered.info.this_update) > (alive(held), held.info.this_update);
         if better && offered.digest != held.digest {

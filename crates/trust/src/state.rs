@@ -315,7 +315,7 @@ impl TrustState {
     fn keep_verdict(&self, key: [u8; 32], facts: &Arc<Facts>, crls: &Arc<CrlSet>, at: Timestamp) {
         let mut until = at.plus_secs(VERDICT_SECS_MAX).min(facts.not_after);
         if let Some(next_update) = crls.earliest_next_update() {
-            until = until.min(next_update);
+            until = until.min(next_update.plus_millis(-1));
         }
         let mut verdicts = self.inner.verdicts.lock();
         // A set installed meanwhile has emptied the map and must not meet a verdict of the old one.

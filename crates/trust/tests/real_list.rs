@@ -59,8 +59,10 @@ fn spellings_of_one_operator_are_one() {
     let Some(bytes) = shared(REAL) else { return };
     let list = ListeBlanche::verify(&bytes, &embedded(&bytes), &options()).unwrap();
     let name = |text: &str| text.parse::<palombe_trust::Dn>().unwrap();
-    let quoted = name(r#"CN=mss.ch-cadillac.fr,OU=1330781295,O="C.H. DE  CADILLAC",ST=Gironde (33),C=FR"#);
-    let plain = name("CN=mss.ch-cadillac.fr,OU=1330781295,O=C.H. DE  CADILLAC,ST=Gironde (33),C=FR");
+    let quoted =
+        name(r#"CN=mss.ch-cadillac.fr,OU=1330781295,O="C.H. DE  CADILLAC",ST=Gironde (33),C=FR"#);
+    let plain =
+        name("CN=mss.ch-cadillac.fr,OU=1330781295,O=C.H. DE  CADILLAC,ST=Gironde (33),C=FR");
     assert_eq!(quoted, plain);
     assert!(!list.operator(&plain).is_empty());
 }

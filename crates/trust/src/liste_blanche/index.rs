@@ -8,6 +8,7 @@ use crate::limits::SKIPPED_NAMED_MAX;
 use crate::{Anchors, Dn, DnKey, DnMatching, ListSnapshot, TrustError};
 use palombe_vocabulary::{Domain, Timestamp};
 use std::collections::HashMap;
+use std::fmt;
 
 /// One `Domaine`: a domain and one DN that may speak for it.
 #[derive(Clone, Debug)]
@@ -57,7 +58,6 @@ impl Relation {
 }
 
 /// A verified list. Immutable.
-#[derive(Debug)]
 pub struct ListeBlanche {
     generated_at: Timestamp,
     digest_hex: String,
@@ -69,6 +69,19 @@ pub struct ListeBlanche {
     strict: Relation,
     cn_ou: Relation,
     dn_texts: usize,
+}
+
+impl fmt::Debug for ListeBlanche {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let snapshot = self.snapshot();
+        write!(
+            f,
+            "ListeBlanche({} {}, {} entries)",
+            snapshot.generated_at,
+            snapshot.digest_hex,
+            self.entries.len()
+        )
+    }
 }
 
 impl ListeBlanche {
