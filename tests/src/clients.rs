@@ -1,0 +1,154 @@
+//! Mail clients that people have, driven from the command line.
+
+use crate::pki;
+use crate::process;
+use anyhow::{Context, Result};
+use palombe_load::smtp::{Outcome, SmtpSession, SmtpTarget, end_of_data};
+use palombe_load::tls::{Identity, client_config};
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A person's way in: names that the certificate bears, ports of this machine, a BAL.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Name of the host.
+    pub host: String,
+    /// Where submission answers.
+    pub submission: SocketAddr,
+    /// Where IMAP over TLS answers.
+    pub imaps: SocketAddr,
+    /// The BAL.
+    pub address: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// curl: submits a file.
+pub fn curl_submit(account: &Account, to: &str, message: &Path) -> Result<Output> {
+    let port = account.submission.port();
+    let mut command = curl(account, port, account.submission);
+    command.args(["--ssl-reqd", "--mail-from", &account.address, "--mail-rcpt", to, "--upload-file"]);
+    command.arg(message).arg(format!("smtp://{}:{port}/client", account.host));
+    process::run(&mut command)
+}
+
+/// curl: fetches what an IMAP URL path names, such as `INBOX;MAILINDEX=1`.
+pub fn curl_fetch(account: &Account, path: &str) -> Result<Vec<u8>> {
+    let port = account.imaps.port();
+    let mut command = curl(account, port, account.imaps);
+    command.arg(format!("imaps://{}:{port}/{path}", account.host));
+    Ok(process::run(&mut command)?.stdout)
+}
+
+/// curl: sends one IMAP command in a folder and returns the untagged answers.
+pub fn curl_command(account: &Account, folder: &str, imap_command: &str) -> Result<String> {
+    let port = account.imaps.port();
+    let mut command = curl(account, port, account.imaps);
+    command.arg(format!("imaps://{}:{port}/{folder}", account.host)).args(["-X", imap_command]);
+    Ok(String::from_utf8_lossy(&process::run(&mut command)?.stdout).into_owned())
+}
+
+fn curl(account: &Account, port: u16, address: SocketAddr) -> Command {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "120", "--cacert"]).arg(pki::anchors());
+    command.arg("--resolve").arg(format!("{}:{port}:{}", account.host, address.ip()));
+    command.arg("--user").arg(format!("{}:{}", account.address, account.password));
+    command
+}
+
+/// swaks: submits a file (or, with `None`, stops after RCPT); its transcript, whatever happened.
+pub fn swaks_submit(account: &Account, to: &str, message: Option<&Path>) -> Result<Output> {
+    let mut command = Command::new("swaks");
+    command.args(["--server", &account.submission.ip().to_string()]);
+    command.args(["--port", &account.submission.port().to_string(), "--timeout", "30"]);
+    command.args(["--tls", "--tls-verify", "--tls-ca-path"]).arg(pki::anchors());
+    command.args(["--auth", "PLAIN", "--auth-user", &account.address]);
+    command.args(["--auth-password", &account.password, "--helo", "client.invalid"]);
+    command.args(["--from", &account.address, "--to", to]);
+    match message {
+        Some(file) => command.arg("--data").arg(format!("@{}", file.display())),
+        None => command.args(["--quit-after", "RCPT"]),
+    };
+    command.output().context("swaks")
+}
+
+/// mbsync: its configuration for one account and one local maildir folder, both ways. The host must be `localhost`.
+pub fn mbsync_config(account: &Account, local: &Path, password: &Path) -> Result<String> {
+    let mut text = String::new();
+    writeln!(text, "IMAPAccount bal\nHost localhost\nPort {}", account.imaps.port())?;
+    writeln!(text, "User {}\nPassCmd \"cat '{}'\"", account.address, password.display())?;
+    writeln!(text, "SSLType IMAPS\nSystemCertificates no")?;
+    writeln!(text, "CertificateFile {}\n", pki::anchors().display())?;
+    writeln!(text, "IMAPStore far\nAccount bal\n")?;
+    writeln!(text, "MaildirStore near\nPath {0}/\nInbox {0}/INBOX\nSubFolders Verbatim\n", local.display())?;
+    writeln!(text, "Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSync All")?;
+    writeln!(text, "SyncState *")?;
+    Ok(text)
+}
+
+/// mbsync: one synchronisation; what it printed.
+pub fn mbsync(config: &Path) -> Result<String> {
+    let output = process::run(Command::new("mbsync").arg("-c").arg(config).args(["--verbose", "--all"]))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Connects to a port of operators with mutual TLS, as the operator `certificate`.
+pub fn operator_target(certificate: &str, address: SocketAddr, server_name: &str) -> Result<SmtpTarget> {
+    let (chain, key) = (pki::certificate(certificate), pki::key(certificate));
+    Ok(SmtpTarget {
+        address,
+        server_name: server_name.to_owned(),
+        helo: "peer.mssante.test".to_owned(),
+        tls: client_config(&pki::anchors(), Some(Identity { certificate: &chain, key: &key }))?,
+        login: None,
+        pipelining: true,
+    })
+}
+
+/// Sends one message as an operator; the whole conversation must end with 250 to succeed.
+pub fn operator_send(target: &SmtpTarget, from: &str, to: &[&str], message: &[u8]) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut session = SmtpSession::open(target).await?;
+        let outcome = session.send(from, to, &end_of_data(message)).await?;
+        session.quit().await?;
+        Ok(outcome)
+    })
+}
+
+/// Plain SMTP without TLS, as Postfix takes it from its own people; optional DSN parameters of MAIL and RCPT.
+pub fn plain_send(
+    address: SocketAddr,
+    from: &str,
+    mail_parameters: &str,
+    to: &str,
+    rcpt_parameters: &str,
+    message: &[u8],
+) -> Result<()> {
+    use std::io::{BufRead, BufReader, Write as _};
+    let stream = std::net::TcpStream::connect(address)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = stream;
+    let mut step = |bytes: &[u8], wanted: &str| -> Result<()> {
+        writer.write_all(bytes)?;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            reader.read_line(&mut line)?;
+            if line.len() < 4 || &line[3..4] != "-" {
+                break;
+            }
+        }
+        anyhow::ensure!(line.starts_with(wanted), "wanted {wanted}, got {line:?}");
+        Ok(())
+    };
+    step(b"", "220")?;
+    step(b"EHLO client.invalid\r\n", "250")?;
+    step(format!("MAIL FROM:<{from}>{mail_parameters}\r\n").as_bytes(), "250")?;
+    step(format!("RCPT TO:<{to}>{rcpt_parameters}\r\n").as_bytes(), "250")?;
+    step(b"DATA\r\n", "354")?;
+    step(&end_of_data(message), "250")?;
+    step(b"QUIT\r\n", "221")
+}
