@@ -23,6 +23,8 @@ pub use accept::{
 pub use error::DeliveryError;
 pub use journal::RefusalRecord;
 pub use outcome::{Attempt, Outgoing, RecipientResult, RemoteReply};
+// Doors and workers speak of these without seeing the store.
+pub use palombe_store::{DueEntry, Notify, Ret};
 pub use settings::{DeliverySettings, RetryCalendar};
 
 use palombe_store::Store;
