@@ -1,1 +1,28 @@
-//! Door sign to come.
+//! # imap-server: the door for mail clients
+//!
+//! *Lives here:* IMAP sessions over a [`palombe_driver::Stream`]: authentication, the selected folder's sequence
+//! numbers, FETCH streamed from the store, SEARCH, APPEND into the store, IDLE.
+//! *Never enters:* the wire grammar (`imap-proto`), MIME parsing (`message`), passwords' rules (`access`), and any
+//! message held whole in memory.
+//! *Who may call:* the binary.
+//! *Serves:* RFC 9051, RFC 3501 and the extensions that `capability.rs` announces.
+//!
+//! **Invariants: what a client sees of a message is its trace prefix and its bytes as received, nothing changed.
+//! A sequence number means one message until an EXPUNGE was written. A slow or hostile client costs its own session
+//! only: every buffer, wait and list has a limit.**
+
+mod command;
+mod error;
+mod fetch;
+pub mod limits;
+mod metrics;
+mod reply;
+mod searching;
+mod selected;
+mod session;
+mod settings;
+mod wire;
+
+pub use metrics::{Metrics, MetricsSnapshot};
+pub use session::{Entry, House, ImapServer};
+pub use settings::{CleartextLogin, Settings};

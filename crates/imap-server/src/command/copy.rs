@@ -1,0 +1,89 @@
+//! COPY and MOVE (RFC 9051 6.4.7, 6.4.8), with the UIDs of RFC 4315.
+
+use super::{Outcome, target_named};
+use crate::error::Stop;
+use crate::reply::{DONE, Done};
+use crate::session::Session;
+use palombe_imap_proto::{Mailbox, Ranges, Selector, SequenceSet};
+use palombe_store::CopyOutcome;
+use palombe_vocabulary::{FolderId, Uid};
+
+pub(super) async fn copy(
+    session: &mut Session,
+    by: Selector,
+    set: &SequenceSet,
+    to: &Mailbox,
+) -> Outcome {
+    let Some((from, uids, to)) = prepare(session, by, set, to).await? else { return Ok(DONE) };
+    let (bal, now) = (session.bal()?, palombe_driver::now());
+    let copied = session.in_store(move |store| store.copy(bal, from, &uids, to, now)).await?;
+    Ok(copy_uid(&copied).map_or(DONE, Done::with))
+}
+
+pub(super) async fn move_to(
+    session: &mut Session,
+    by: Selector,
+    set: &SequenceSet,
+    to: &Mailbox,
+) -> Outcome {
+    session.selected_for_writing()?;
+    let Some((from, uids, to)) = prepare(session, by, set, to).await? else { return Ok(DONE) };
+    let (bal, now) = (session.bal()?, palombe_driver::now());
+    let moved = session.in_store(move |store| store.move_to(bal, from, &uids, to, now)).await?;
+    // RFC 6851 4.3: COPYUID in an untagged OK, before the EXPUNGEs.
+    if let Some(code) = copy_uid(&moved) {
+        session.wire.out.untagged(format_args!("OK [{code}] Moved"));
+    }
+    let gone: Vec<Uid> = moved.pairs.iter().map(|(source, _)| *source).collect();
+    session.selected()?.expunged_here(&gone);
+    Ok(DONE)
+}
+
+/// Source folder, messages that still exist, target. `None`: nothing to do.
+async fn prepare(
+    session: &mut Session,
+    by: Selector,
+    set: &SequenceSet,
+    to: &Mailbox,
+) -> Result<Option<(FolderId, Vec<Uid>, FolderId)>, Stop> {
+    let selected = session.selected()?;
+    let indexes = selected.resolve(set, by)?;
+    let uids = selected.uids(&indexes);
+    let from = selected.folder;
+    let target = target_named(session, to.as_str()).await?;
+    Ok((!uids.is_empty()).then_some((from, uids, target.id)))
+}
+
+/// RFC 4315 3. The two sets correspond in order, so new UIDs are only joined while both run upwards together.
+fn copy_uid(copied: &CopyOutcome) -> Option<String> {
+    if copied.pairs.is_empty() {
+        return None;
+    }
+    let mut pairs = copied.pairs.clone();
+    pairs.sort_unstable();
+    let source = Ranges::from_ascending(pairs.iter().map(|(source, _)| source.0));
+    let mut new = String::new();
+    let mut run: Option<(u32, u32)> = None;
+    for (_, Uid(uid)) in &pairs {
+        run = match run {
+            Some((first, last)) if *uid == last + 1 => Some((first, *uid)),
+            other => {
+                push_run(&mut new, other);
+                Some((*uid, *uid))
+            }
+        };
+    }
+    push_run(&mut new, run);
+    Some(format!("COPYUID {} {source} {new}", copied.uid_validity))
+}
+
+fn push_run(text: &mut String, run: Option<(u32, u32)>) {
+    let Some((first, last)) = run else { return };
+    if !text.is_empty() {
+        text.push(',');
+    }
+    text.push_str(&first.to_string());
+    if last > first {
+        text.push_str(&format!(":{last}"));
+    }
+}

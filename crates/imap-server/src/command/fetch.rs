@@ -1,0 +1,102 @@
+//! FETCH (RFC 9051 6.4.5): what the folder's rows tell is written at once; the rest is read by jobs of the pool, and
+//! long bodies are then streamed.
+
+use super::Outcome;
+use crate::error::{Failure, Gone, Stop};
+use crate::fetch::{Job, Piece, Plan};
+use crate::limits::BODY_PIECE_BYTES;
+use crate::reply::{DONE, Done};
+use crate::session::Session;
+use palombe_imap_proto::{FetchItem, Selector, SequenceSet};
+use palombe_store::Store;
+use std::sync::Arc;
+
+pub(super) async fn fetch(
+    session: &mut Session,
+    by: Selector,
+    set: &SequenceSet,
+    items: Vec<FetchItem>,
+    changed_since: Option<u64>,
+) -> Outcome {
+    // RFC 7162 3.1: both are uses of CONDSTORE.
+    session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::ModSeq);
+    let plan = Arc::new(Plan::new(items, by, changed_since.is_some(), session.enabled));
+    let bal = session.bal()?;
+    let selected = session.selected()?;
+    let mut indexes = selected.resolve(set, by)?;
+    if let Some(since) = changed_since {
+        indexes.retain(|index| selected.rows[*index].meta.modseq.0 > since);
+    }
+    if !plan.reads_messages() {
+        for index in indexes {
+            let row = session.selected()?.rows[index].clone();
+            plan.write_meta(&mut session.wire.out, index + 1, &row);
+            session.selected()?.flags_told_by(&plan, row.meta.uid.0);
+            session.wire.relieve().await?;
+        }
+        return Ok(DONE);
+    }
+    let mut job = Job::new(bal, selected.folder, plan, indexes, !selected.read_only);
+    while !job.is_done() {
+        job = step(session, job).await?;
+    }
+    if job.unknown_cte {
+        return Err(Failure::UnknownCte.into());
+    }
+    Ok(if job.expunged { Done::with("EXPUNGEISSUED") } else { DONE })
+}
+
+/// Some messages: read, written, streamed.
+async fn step(session: &mut Session, mut job: Job) -> Result<Job, Stop> {
+    job.rows = session.selected()?.rows.clone();
+    let utf8 = session.enabled.rev2;
+    let (mut job, step) = session
+        .in_pool(move |house| {
+            let step = job.step(&house.store, utf8)?;
+            Ok((job, step))
+        })
+        .await?;
+    // The rows are shared no longer: taking in the changes copies nothing.
+    job.rows = Arc::default();
+    session.selected()?.changed_here(step.seen, true);
+    for piece in step.pieces {
+        match piece {
+            Piece::Bytes(bytes) => {
+                session.wire.out.octets(&bytes);
+                session.wire.relieve().await?;
+            }
+            other => stream(session, other).await?,
+        }
+    }
+    Ok(job)
+}
+
+/// A long body. Once its literal is announced nothing but its octets may follow: a failure ends the connection.
+async fn stream(session: &mut Session, mut piece: Piece) -> Result<(), Gone> {
+    loop {
+        let read = session
+            .in_pool(move |house| {
+                let bytes = read_piece(&house.store, &mut piece)?;
+                Ok((bytes, piece))
+            })
+            .await;
+        let (bytes, rest) = match read {
+            Ok(read) => read,
+            Err(Stop::Gone(gone)) => return Err(gone),
+            Err(Stop::Failure(failure)) => {
+                tracing::error!(session = %session.id, %failure, "imap body cut short");
+                return Err(Gone::Closed);
+            }
+        };
+        session.wire.out.octets(&bytes);
+        session.wire.flush().await?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        piece = rest;
+    }
+}
+
+fn read_piece(store: &Store, piece: &mut Piece) -> Result<Vec<u8>, Failure> {
+    piece.read(store, BODY_PIECE_BYTES)
+}

@@ -1,0 +1,152 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 6.3.4 to 6.3.8).
+
+use super::{Outcome, folder_named};
+use crate::error::{Failure, Stop};
+use crate::reply::DONE;
+use crate::session::Session;
+use palombe_imap_proto::{DELIMITER, Mailbox, SpecialUse as Attribute};
+use palombe_store::{Folder, SpecialUse, Store, StoreError};
+use palombe_vocabulary::BalId;
+
+pub(super) async fn create(
+    session: &mut Session,
+    mailbox: &Mailbox,
+    uses: &[Attribute],
+) -> Outcome {
+    // RFC 9051 6.3.4: a trailing delimiter declares children to come.
+    let name = mailbox.without_trailing_delimiter().as_str().to_owned();
+    let special_use = match uses {
+        [] => None,
+        [Attribute::Archive] => Some(SpecialUse::Archive),
+        [Attribute::Drafts] => Some(SpecialUse::Drafts),
+        [Attribute::Junk] => Some(SpecialUse::Junk),
+        [Attribute::Sent] => Some(SpecialUse::Sent),
+        [Attribute::Trash] => Some(SpecialUse::Trash),
+        _ => return Err(Failure::SpecialUse.into()), // RFC 6154 3
+    };
+    let bal = session.bal()?;
+    let now = palombe_driver::now();
+    let work = move |store: &Store| {
+        let folders = store.folders(bal)?;
+        if special_use.is_some() && folders.iter().any(|f| f.special_use == special_use) {
+            return Ok(Err(Failure::SpecialUse));
+        }
+        // RFC 9051 6.3.4: superior names come into being with it.
+        for (at, _) in name.match_indices(DELIMITER) {
+            let superior = &name[..at];
+            if !folders.iter().any(|folder| folder.name == superior) {
+                store.folder_create(bal, superior, None, now)?;
+            }
+        }
+        store.folder_create(bal, &name, special_use, now)?;
+        Ok(Ok(()))
+    };
+    session.in_store(work).await.map_err(name_error)??;
+    Ok(DONE)
+}
+
+/// What the store says of names, in IMAP's terms.
+fn name_error(stop: Stop) -> Stop {
+    match stop {
+        Stop::Failure(Failure::Store(error)) => Stop::Failure(match error {
+            StoreError::AlreadyExists(_) => Failure::FolderExists,
+            StoreError::BadFolderName => Failure::FolderName,
+            StoreError::FolderReserved => Failure::FolderFixed,
+            other => Failure::Store(other),
+        }),
+        other => other,
+    }
+}
+
+pub(super) async fn delete(session: &mut Session, mailbox: &Mailbox) -> Outcome {
+    let name = mailbox.as_str().to_owned();
+    let bal = session.bal()?;
+    let work = move |store: &Store| {
+        let folders = store.folders(bal)?;
+        let Some(folder) = folders.iter().find(|folder| folder.name == name) else {
+            return Ok(Err(Failure::NoSuchFolder));
+        };
+        if folder.id == palombe_store::INBOX {
+            return Ok(Err(Failure::FolderFixed)); // RFC 9051 6.3.5
+        }
+        // RFC 9051 6.3.5: a name with inferiors stays; this server keeps no empty husks.
+        let inside = format!("{name}{DELIMITER}");
+        if folders.iter().any(|other| other.name.starts_with(&inside)) {
+            return Ok(Err(Failure::HasChildren));
+        }
+        store.folder_delete(bal, folder.id)?;
+        Ok(Ok(folder.id))
+    };
+    let deleted = session.in_store(work).await.map_err(name_error)??;
+    if session.selected().is_ok_and(|selected| selected.folder == deleted) {
+        session.unselect();
+    }
+    Ok(DONE)
+}
+
+pub(super) async fn rename(session: &mut Session, from: &Mailbox, to: &Mailbox) -> Outcome {
+    let from = from.as_str().to_owned();
+    let to = to.without_trailing_delimiter().as_str().to_owned();
+    let bal = session.bal()?;
+    let now = palombe_driver::now();
+    let work = move |store: &Store| {
+        let folders = store.folders(bal)?;
+        let Some(folder) = folders.iter().find(|folder| folder.name == from) else {
+            return Ok(Err(Failure::NoSuchFolder));
+        };
+        let inside = format!("{from}{DELIMITER}");
+        if to.starts_with(&inside) || to == "INBOX" {
+            return Ok(Err(Failure::FolderName));
+        }
+        if folders.iter().any(|other| other.name == to) {
+            return Ok(Err(Failure::FolderExists));
+        }
+        if folder.id == palombe_store::INBOX {
+            // RFC 9051 6.3.6: the messages move to a new folder, INBOX stays, empty.
+            let target = store.folder_create(bal, &to, None, now)?;
+            let all: Vec<_> = store.view(bal, folder.id)?.messages.iter().map(|m| m.uid).collect();
+            if !all.is_empty() {
+                store.move_to(bal, folder.id, &all, target, now)?;
+            }
+            return Ok(Ok(()));
+        }
+        rename_tree(store, bal, &folders, folder, &to)?;
+        Ok(Ok(()))
+    };
+    session.in_store(work).await.map_err(name_error)??;
+    Ok(DONE)
+}
+
+/// Inferior names follow (RFC 9051 6.3.6).
+fn rename_tree(
+    store: &Store,
+    bal: BalId,
+    folders: &[Folder],
+    folder: &Folder,
+    to: &str,
+) -> Result<(), StoreError> {
+    store.folder_rename(bal, folder.id, to)?;
+    let inside = format!("{}{DELIMITER}", folder.name);
+    for child in folders {
+        if let Some(rest) = child.name.strip_prefix(&inside) {
+            store.folder_rename(bal, child.id, &format!("{to}{DELIMITER}{rest}"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn subscribe(session: &mut Session, mailbox: &Mailbox) -> Outcome {
+    set_subscribed(session, mailbox, true).await
+}
+
+pub(super) async fn unsubscribe(session: &mut Session, mailbox: &Mailbox) -> Outcome {
+    set_subscribed(session, mailbox, false).await
+}
+
+async fn set_subscribed(session: &mut Session, mailbox: &Mailbox, subscribed: bool) -> Outcome {
+    let name = mailbox.without_trailing_delimiter();
+    let folder = folder_named(session, name.as_str()).await?;
+    let bal = session.bal()?;
+    session.in_store(move |store| store.folder_subscribe(bal, folder.id, subscribed)).await?;
+    Ok(DONE)
+}

@@ -1,0 +1,196 @@
+//! One file per command. Each takes the session, writes its untagged responses, and ends in a [`Done`] or a [`Stop`].
+
+mod append;
+mod authenticate;
+mod capability;
+mod copy;
+mod enable;
+mod expunge;
+mod fetch;
+mod flags;
+mod folders;
+mod id;
+mod idle;
+mod list;
+mod search;
+mod select;
+mod status;
+mod store;
+
+pub(crate) use append::{Append, append_bad, append_begin, append_data, append_end};
+pub(crate) use capability::capabilities;
+pub(crate) use flags::flag_names;
+
+use crate::error::{Failure, Gone, Stop};
+use crate::reply::{DONE, Done};
+use crate::selected::Expunges;
+use crate::session::{Next, Pending, Session};
+use palombe_imap_proto::{Command, Selector, Tagged};
+use palombe_store::{Folder, StoreError};
+use palombe_vocabulary::Secret;
+
+type Outcome = Result<Done, Stop>;
+
+/// Carries one command out, with everything the client must be told at its end.
+pub(crate) async fn run(session: &mut Session, tagged: Tagged) -> Result<Next, Gone> {
+    let Tagged { tag, command } = tagged;
+    if !session.state().allows(&command) {
+        session.complete(&tag, Err(Failure::WrongState.into()))?;
+        return Ok(Next::Go);
+    }
+    match command {
+        Command::Logout => {
+            session.logout_tag = Some(tag);
+            return Err(Gone::Logout);
+        }
+        Command::StartTls => return start_tls(session, &tag),
+        Command::Authenticate { mechanism, initial } => {
+            authenticate::authenticate(session, tag, &mechanism, initial).await?;
+        }
+        Command::Login { user, password } => {
+            let outcome = authenticate::login(session, user, password).await;
+            session.complete(&tag, outcome)?;
+        }
+        Command::Idle => idle::begin(session, tag).await?,
+        command => {
+            let expunges = expunges_at_end(&command);
+            let outcome = carry_out(session, &tag, command).await;
+            end(session, &tag, outcome, expunges).await?;
+        }
+    }
+    Ok(Next::Go)
+}
+
+/// RFC 9051 7.5.1: which commands may not hear of expunged messages.
+fn expunges_at_end(command: &Command) -> Expunges {
+    match command {
+        Command::Fetch { by: Selector::Sequence, .. }
+        | Command::Store { by: Selector::Sequence, .. } => Expunges::Keep,
+        Command::Search(search) if search.by == Selector::Sequence => Expunges::Keep,
+        _ => Expunges::Tell,
+    }
+}
+
+/// What others did, what is left to tell, the tagged line.
+async fn end(
+    session: &mut Session,
+    tag: &str,
+    outcome: Outcome,
+    expunges: Expunges,
+) -> Result<(), Gone> {
+    let outcome = match outcome {
+        Err(Stop::Gone(gone)) => return Err(gone),
+        other => other,
+    };
+    // A refresh that fails now is made up for at the next wake.
+    if let Err(Stop::Gone(gone)) = session.refresh_if_woken().await {
+        return Err(gone);
+    }
+    session.announce(expunges);
+    session.complete(tag, outcome)
+}
+
+async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcome {
+    session.check_bal().await?;
+    match command {
+        Command::Capability => capability::capability(session),
+        Command::Noop | Command::Check => {
+            session.refresh().await?;
+            Ok(DONE)
+        }
+        Command::Id(fields) => id::id(session, &fields),
+        Command::Enable(names) => enable::enable(session, &names),
+        Command::Namespace => {
+            // RFC 9051 6.3.10: one personal namespace, no other.
+            session.wire.out.untagged("NAMESPACE ((\"\" \"/\")) NIL NIL");
+            Ok(DONE)
+        }
+        Command::Select { mailbox, condstore } => {
+            select::select(session, &mailbox, select::Access::ReadWrite, condstore).await
+        }
+        Command::Examine { mailbox, condstore } => {
+            select::select(session, &mailbox, select::Access::ReadOnly, condstore).await
+        }
+        Command::Close => expunge::close(session).await,
+        Command::Unselect => {
+            session.unselect();
+            Ok(DONE)
+        }
+        Command::Create { mailbox, uses } => folders::create(session, &mailbox, &uses).await,
+        Command::Delete(mailbox) => folders::delete(session, &mailbox).await,
+        Command::Rename { from, to } => folders::rename(session, &from, &to).await,
+        Command::Subscribe(mailbox) => folders::subscribe(session, &mailbox).await,
+        Command::Unsubscribe(mailbox) => folders::unsubscribe(session, &mailbox).await,
+        Command::List(list) => list::list(session, &list).await,
+        Command::Lsub { reference, pattern } => list::lsub(session, &reference, &pattern).await,
+        Command::Status { mailbox, items } => status::status(session, &mailbox, &items).await,
+        Command::Expunge => expunge::expunge(session, None).await,
+        Command::UidExpunge(set) => expunge::expunge(session, Some(&set)).await,
+        Command::Search(search) => search::search(session, tag, search).await,
+        Command::Fetch { by, set, items, changed_since } => {
+            fetch::fetch(session, by, &set, items, changed_since).await
+        }
+        Command::Store { by, set, change, unchanged_since } => {
+            store::store(session, by, &set, &change, unchanged_since).await
+        }
+        Command::Copy { by, set, to } => copy::copy(session, by, &set, &to).await,
+        Command::Move { by, set, to } => copy::move_to(session, by, &set, &to).await,
+        Command::Logout
+        | Command::StartTls
+        | Command::Authenticate { .. }
+        | Command::Login { .. }
+        | Command::Idle => Err(Failure::WrongState.into()),
+    }
+}
+
+fn start_tls(session: &mut Session, tag: &str) -> Result<Next, Gone> {
+    if session.wire.is_tls() {
+        session.complete(tag, Err(Failure::NoTls.into()))?;
+        return Ok(Next::Go);
+    }
+    match (session.server.house.tls)() {
+        Some(config) => {
+            session.complete(tag, Ok(Done::saying("Begin TLS negotiation now")))?;
+            Ok(Next::StartTls(config))
+        }
+        None => {
+            session.complete(tag, Err(Failure::NoTls.into()))?;
+            Ok(Next::Go)
+        }
+    }
+}
+
+/// A line that answers a continuation request.
+pub(crate) async fn take_line(session: &mut Session, line: Secret<Vec<u8>>) -> Result<(), Gone> {
+    match std::mem::replace(&mut session.pending, Pending::None) {
+        Pending::Sasl { tag } => {
+            let outcome = authenticate::answer(session, &line).await;
+            session.complete(&tag, outcome)
+        }
+        Pending::Idle { tag, .. } => idle::end(session, &tag, line.expose()).await,
+        other => {
+            session.pending = other;
+            Ok(())
+        }
+    }
+}
+
+/// The folder of that name.
+async fn folder_named(session: &Session, name: &str) -> Result<Folder, Stop> {
+    let bal = session.bal()?;
+    let name = name.to_owned();
+    let found = session.in_store(move |store| {
+        Ok(store.folders(bal)?.into_iter().find(|folder| folder.name == name))
+    });
+    found.await?.ok_or_else(|| Failure::NoSuchFolder.into())
+}
+
+/// The same for a folder that something is to be put into: its absence is TRYCREATE (RFC 9051 6.4.7).
+async fn target_named(session: &Session, name: &str) -> Result<Folder, Stop> {
+    match folder_named(session, name).await {
+        Err(Stop::Failure(Failure::NoSuchFolder | Failure::Store(StoreError::UnknownFolder))) => {
+            Err(Failure::NoSuchTarget.into())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,142 @@
+//! SEARCH (RFC 9051 6.4.4), with RFC 4731 (ESEARCH) and RFC 5182 (SEARCHRES).
+
+use super::Outcome;
+use crate::error::Stop;
+use crate::reply::{DONE, Done};
+use crate::searching::{Criteria, Found, Hunt};
+use crate::session::Session;
+use palombe_imap_proto::{Ranges, SearchCommand, SearchReturn, Selector, Writer};
+use std::sync::Arc;
+
+pub(super) async fn search(session: &mut Session, tag: &str, command: SearchCommand) -> Outcome {
+    let now = palombe_driver::now();
+    let bal = session.bal()?;
+    let selected = session.selected()?;
+    let saves = command.returns.is_some_and(|returns| returns.save);
+    let compiled = Criteria::compile(&command, selected, now);
+    let criteria = match compiled {
+        Ok(criteria) => criteria,
+        Err(failure) => {
+            // RFC 5182 2.1: a SEARCH with SAVE that fails leaves an empty result.
+            if saves {
+                selected.save(Ranges::default());
+            }
+            return Err(failure.into());
+        }
+    };
+    let uses_modseq = criteria.uses_modseq();
+    let hunt = Hunt::new(bal, selected.folder, selected.rows.clone(), criteria);
+    let found = run(session, hunt).await?;
+    session.enabled.condstore |= uses_modseq;
+    answer(session, tag, &command, &found, uses_modseq)?;
+    Ok(if found.expunged { Done::with("EXPUNGEISSUED") } else { DONE })
+}
+
+/// In slices, so that a long search leaves the pool's threads to others, and ends with its client.
+async fn run(session: &mut Session, mut hunt: Hunt) -> Result<Found, Stop> {
+    loop {
+        if hunt.needs_no_store() {
+            hunt.run_in_memory();
+        } else {
+            hunt = session
+                .in_pool(move |house| {
+                    hunt.run_slice(&house.store)?;
+                    Ok(hunt)
+                })
+                .await?;
+        }
+        if hunt.is_done() {
+            return Ok(hunt.into_found());
+        }
+    }
+}
+
+fn answer(
+    session: &mut Session,
+    tag: &str,
+    command: &SearchCommand,
+    found: &Found,
+    uses_modseq: bool,
+) -> Result<(), Stop> {
+    let rev2 = session.enabled.rev2;
+    let selected = session.selected()?;
+    let rows = Arc::clone(&selected.rows);
+    let uid = |index: &usize| rows[*index].meta.uid.0;
+    let number = |index: &usize| match command.by {
+        Selector::Uid => uid(index),
+        Selector::Sequence => u32::try_from(index + 1).unwrap_or(u32::MAX),
+    };
+    let highest =
+        found.indexes.iter().map(|i| rows[*i].meta.modseq.0).max().filter(|_| uses_modseq);
+    let returns = command.returns.unwrap_or_default();
+    if returns.save {
+        selected.save(Ranges::from_ascending(saved(returns, &found.indexes).iter().map(uid)));
+    }
+    let out = &mut session.wire.out;
+    if command.returns.is_none() && !rev2 {
+        out.raw("* SEARCH");
+        for index in &found.indexes {
+            out.raw(" ").show(number(index));
+        }
+        if let Some(highest) = highest {
+            out.raw(" (MODSEQ ").show(highest).raw(")"); // RFC 7162 3.1.5
+        }
+        out.crlf();
+        return Ok(());
+    }
+    // RFC 9051 6.4.4: SAVE alone answers nothing.
+    let only_save = returns.save && !(returns.min || returns.max || returns.all || returns.count);
+    if only_save {
+        return Ok(());
+    }
+    let numbers: Vec<u32> = found.indexes.iter().map(number).collect();
+    write_esearch(out, tag, command.by, returns, &numbers, highest);
+    Ok(())
+}
+
+/// RFC 5182 2.4: with MIN or MAX alone, only those are saved.
+fn saved(returns: SearchReturn, indexes: &[usize]) -> Vec<usize> {
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return indexes.to_vec();
+    }
+    let first = indexes.first().filter(|_| returns.min);
+    let last = indexes.last().filter(|_| returns.max);
+    let mut both: Vec<usize> = first.into_iter().chain(last).copied().collect();
+    both.dedup();
+    both
+}
+
+/// RFC 4731 3.1: MIN, MAX and ALL are left out when nothing was found.
+fn write_esearch(
+    out: &mut Writer,
+    tag: &str,
+    by: Selector,
+    returns: SearchReturn,
+    numbers: &[u32],
+    highest_modseq: Option<u64>,
+) {
+    let default = !(returns.min || returns.max || returns.all || returns.count);
+    // RFC 4466 2.6.2: the correlator.
+    out.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(")");
+    if by == Selector::Uid {
+        out.raw(" UID");
+    }
+    if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+        if returns.min {
+            out.raw(" MIN ").show(first);
+        }
+        if returns.max {
+            out.raw(" MAX ").show(last);
+        }
+        if returns.all || default {
+            out.raw(" ALL ").show(Ranges::from_ascending(numbers.iter().copied()));
+        }
+    }
+    if returns.count {
+        out.raw(" COUNT ").show(numbers.len());
+    }
+    if let Some(highest) = highest_modseq {
+        out.raw(" MODSEQ ").show(highest);
+    }
+    out.crlf();
+}

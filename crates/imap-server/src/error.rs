@@ -1,0 +1,114 @@
+//! What can go wrong with a command, and with a connection.
+
+use palombe_access::AccessError;
+use palombe_delivery::DeliveryError;
+use palombe_driver::PoolBusy;
+use palombe_message::MessageError;
+use palombe_store::StoreError;
+
+/// Why a command is answered NO or BAD. `reply.rs` has the texts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Busy(#[from] PoolBusy),
+    #[error("a stored structure cannot be read: {0}")]
+    Structure(#[from] MessageError),
+    #[error("no such folder")]
+    NoSuchFolder,
+    #[error("no such folder to put something into")]
+    NoSuchTarget,
+    #[error("the folder exists already")]
+    FolderExists,
+    #[error("this name cannot be given to a folder")]
+    FolderName,
+    #[error("this folder stays")]
+    FolderFixed,
+    #[error("the folder has subfolders")]
+    HasChildren,
+    #[error("the folder was selected read-only")]
+    ReadOnly,
+    #[error("the command is not for this state")]
+    WrongState,
+    #[error("passwords are refused without TLS")]
+    NeedsTls,
+    #[error("TLS is not available here")]
+    NoTls,
+    #[error("unknown SASL mechanism")]
+    Mechanism,
+    #[error("the SASL answer is not well formed")]
+    Sasl,
+    #[error("the client gave up")]
+    Cancelled,
+    #[error("a sequence number beyond the last message")]
+    SequenceNumber,
+    #[error("unknown charset")]
+    Charset,
+    #[error("unknown flag")]
+    Flag,
+    #[error("a part under a transfer encoding that we do not know")]
+    UnknownCte,
+    #[error("an empty message")]
+    EmptyMessage,
+    #[error("special use not available")]
+    SpecialUse,
+    #[error("not understood: {0}")]
+    Bad(palombe_imap_proto::Bad),
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Gone {
+    #[error("the client closed the connection")]
+    Closed,
+    #[error("the client did not read or write in time")]
+    Stalled,
+    #[error("autologout")]
+    Autologout,
+    #[error("the server stops")]
+    Shutdown,
+    #[error("too much input, or input that cannot be followed")]
+    Flood,
+    #[error("the TLS handshake failed")]
+    Tls,
+    #[error("too many failed logins")]
+    LoginFailures,
+    #[error("the BAL was closed")]
+    BalClosed,
+    #[error("a folder was deleted under the session")]
+    Deleted,
+    #[error("the client said LOGOUT")]
+    Logout,
+}
+
+/// What ends a command before its OK.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Failure(error.into())
+    }
+}
+
+impl From<DeliveryError> for Stop {
+    fn from(error: DeliveryError) -> Self {
+        Stop::Failure(error.into())
+    }
+}
+
+impl From<PoolBusy> for Stop {
+    fn from(error: PoolBusy) -> Self {
+        Stop::Failure(error.into())
+    }
+}

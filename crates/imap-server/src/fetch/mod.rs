@@ -1,0 +1,115 @@
+//! From stored messages to FETCH responses.
+
+mod envelope;
+mod job;
+mod piece;
+mod section;
+
+pub(crate) use job::Job;
+pub(crate) use piece::{Piece, read_range};
+pub(crate) use section::Source;
+
+use crate::command::flag_names;
+use crate::selected::{Row, Selected};
+use crate::session::Enabled;
+use palombe_imap_proto::{DateTime, FetchItem, Selector, Writer};
+
+/// `(\Seen …)`, with `\Recent` where the protocol still has it.
+pub(crate) fn write_flag_list(out: &mut Writer, row: &Row, rev2: bool) {
+    let recent = (row.recent && !rev2).then_some("\\Recent");
+    out.list(flag_names(&row.meta.flags).into_iter().chain(recent));
+}
+
+/// What a FETCH asks for, of every message alike.
+pub(crate) struct Plan {
+    pub(crate) items: Vec<FetchItem>,
+    enabled: Enabled,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        mut items: Vec<FetchItem>,
+        by: Selector,
+        with_modseq: bool,
+        enabled: Enabled,
+    ) -> Self {
+        // RFC 9051 6.4.9: UID FETCH answers with the UID.
+        if by == Selector::Uid && !items.contains(&FetchItem::Uid) {
+            items.insert(0, FetchItem::Uid);
+        }
+        // RFC 7162 3.1.4.1: CHANGEDSINCE answers with the MODSEQ.
+        if with_modseq && !items.contains(&FetchItem::ModSeq) {
+            items.push(FetchItem::ModSeq);
+        }
+        Plan { items, enabled }
+    }
+
+    /// Whether anything but the folder's rows is needed.
+    pub(crate) fn reads_messages(&self) -> bool {
+        !self.items.iter().all(is_meta)
+    }
+
+    /// Whether it implies `\Seen` (RFC 9051 6.4.5).
+    pub(crate) fn sets_seen(&self) -> bool {
+        self.items.iter().any(|item| match item {
+            FetchItem::Section { peek, .. } => !peek,
+            FetchItem::Binary(binary) => !binary.peek,
+            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            _ => false,
+        })
+    }
+
+    pub(crate) fn tells_flags(&self) -> bool {
+        self.items.contains(&FetchItem::Flags)
+    }
+
+    /// A whole response from a row alone.
+    pub(crate) fn write_meta(&self, out: &mut Writer, number: usize, row: &Row) {
+        out.raw("* ").show(number).raw(" FETCH (");
+        for (i, item) in self.items.iter().enumerate() {
+            if i > 0 {
+                out.raw(" ");
+            }
+            self.write_meta_item(out, item, row);
+        }
+        out.raw(")").crlf();
+    }
+
+    /// One item of a row; false when the item is not in the row.
+    pub(crate) fn write_meta_item(&self, out: &mut Writer, item: &FetchItem, row: &Row) -> bool {
+        match item {
+            FetchItem::Flags => {
+                out.raw("FLAGS ");
+                write_flag_list(out, row, self.enabled.rev2);
+            }
+            FetchItem::InternalDate => {
+                out.raw("INTERNALDATE \"").show(DateTime(row.meta.internal_date)).raw("\"");
+            }
+            FetchItem::ModSeq => {
+                out.raw("MODSEQ (").show(row.meta.modseq.0).raw(")");
+            }
+            FetchItem::Rfc822Size => {
+                out.raw("RFC822.SIZE ").show(row.meta.size);
+            }
+            FetchItem::Uid => {
+                out.raw("UID ").show(row.meta.uid.0);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn is_meta(item: &FetchItem) -> bool {
+    use FetchItem::{Flags, InternalDate, ModSeq, Rfc822Size, Uid};
+    matches!(item, Flags | InternalDate | ModSeq | Rfc822Size | Uid)
+}
+
+impl Selected {
+    /// The client has just read the flags of this message.
+    pub(crate) fn flags_told_by(&mut self, plan: &Plan, uid: u32) {
+        if plan.tells_flags() {
+            self.flags_told(uid);
+        }
+    }
+}

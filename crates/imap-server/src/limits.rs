@@ -1,0 +1,30 @@
+//! Bounds of this door that no operator needs to change; the others are in [`crate::Settings`].
+
+use std::time::Duration;
+
+/// Octets read from a client at a time.
+pub const READ_BYTES: usize = 8 * 1024;
+/// Responses waiting before they are written out.
+pub const FLUSH_BYTES: usize = 32 * 1024;
+/// Octets of a body read from the store at a time.
+pub const BODY_PIECE_BYTES: usize = 256 * 1024;
+/// Bodies up to this size are read together with their message's other data.
+pub const BODY_INLINE_BYTES: u64 = 32 * 1024;
+/// Responses built by one job of the pool before they are written out.
+pub const JOB_BYTES: usize = 256 * 1024;
+/// Messages handled by one job of the pool when something is read for each.
+pub const JOB_MESSAGES: usize = 500;
+/// Time after which a SEARCH job gives its thread to others.
+pub const SEARCH_SLICE: Duration = Duration::from_millis(50);
+/// Octets of one nested header that HEADER.FIELDS reads.
+pub const NESTED_HEADER_BYTES_MAX: u64 = 1024 * 1024;
+/// Octets of one text part that SEARCH decodes: the size limit of a message.
+pub const SEARCH_PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Octets of one SASL answer (RFC 4616: three strings of 255 octets, four times as long in UTF-8, in base64).
+pub const SASL_LINE_BYTES_MAX: usize = 8 * 1024;
+/// Octets of the line that ends IDLE: `DONE`.
+pub const IDLE_LINE_BYTES_MAX: usize = 4;
+/// How long an authenticated session trusts that its BAL is still active.
+pub const BAL_CHECK_PERIOD: Duration = Duration::from_secs(60);
+/// Longest text of a client's ID that is logged.
+pub const ID_TEXT_BYTES_MAX: usize = 100;

@@ -1,0 +1,467 @@
+//! One connection from greeting to BYE: bytes in, events of the grammar, commands in their order, bytes out.
+//!
+//! A command is carried out whole before the next byte of input is looked at, so a client that pipelines thousands of
+//! commands holds one buffer of ours and waits for itself.
+
+use crate::command;
+use crate::error::{Failure, Gone, Stop};
+use crate::limits::{BAL_CHECK_PERIOD, READ_BYTES};
+use crate::metrics::{Metrics, Present, count};
+use crate::reply::{self, Done, Verdict};
+use crate::selected::{Expunges, Selected};
+use crate::settings::{CleartextLogin, Settings};
+use crate::wire::Wire;
+use futures_util::FutureExt;
+use palombe_access::{Access, OpenBal};
+use palombe_delivery::Delivery;
+use palombe_driver::{Bus, Connection, Pool, Shutdown, Wakes};
+use palombe_imap_proto::{Bad, Event, Receiver, State};
+use palombe_store::{Store, StoreError};
+use palombe_vocabulary::{BalId, SessionId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The rooms that a session enters.
+#[derive(Clone)]
+pub struct House {
+    /// Folders and messages.
+    pub store: Store,
+    /// Where APPEND spools.
+    pub delivery: Delivery,
+    /// Who may open which BAL.
+    pub access: Access,
+    /// The way into the synchronous house.
+    pub pool: Pool,
+    /// Wakes at changes in a BAL.
+    pub bus: Bus,
+    /// The end of the process.
+    pub shutdown: Shutdown,
+    /// The TLS configuration of this moment; asked once per handshake.
+    pub tls: Arc<dyn Fn() -> Option<Arc<rustls::ServerConfig>> + Send + Sync>,
+}
+
+/// Which port the client came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// 143: cleartext, then STARTTLS.
+    StartTls,
+    /// 993: TLS from the first byte (RFC 8314 3.2).
+    ImplicitTls,
+}
+
+/// The IMAP door. Clones share everything.
+#[derive(Clone)]
+pub struct ImapServer {
+    pub(crate) house: Arc<House>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl ImapServer {
+    /// A door to this house.
+    pub fn new(house: House, settings: Settings) -> Self {
+        let metrics = Arc::default();
+        ImapServer { house: Arc::new(house), settings: Arc::new(settings), metrics }
+    }
+
+    /// The counters of this door.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Serves one connection to its end.
+    pub async fn serve(&self, connection: Connection, entry: Entry) {
+        let Connection { stream, peer, session, over_limit, .. } = connection;
+        count(&self.metrics.connections);
+        let present = Present::new(&self.metrics, |m| &m.connections_open);
+        let wire = Wire::new(stream, self.settings.stall_timeout, self.metrics.clone());
+        let mut session = Session::new(self.clone(), wire, peer, session);
+        let end = session.run(entry, over_limit).await;
+        match end {
+            Gone::Stalled | Gone::Autologout => count(&self.metrics.stalls),
+            Gone::Flood | Gone::LoginFailures => count(&self.metrics.limits_passed),
+            _ => {}
+        }
+        if let Some(words) = reply::bye(end) {
+            session.wire.out.untagged(words);
+            if let Some(tag) = session.logout_tag.take() {
+                session.wire.out.tagged(&tag, "OK LOGOUT completed");
+            }
+            let _ = session.wire.flush().await;
+        }
+        session.wire.close().await;
+        tracing::debug!(session = %session.id, %peer, reason = %end, "imap session ended");
+        drop(present);
+    }
+}
+
+/// What ENABLE turned on (RFC 5161), and CONDSTORE by use (RFC 7162 3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Enabled {
+    pub(crate) rev2: bool,
+    pub(crate) condstore: bool,
+}
+
+/// An authenticated client.
+pub(crate) struct Account {
+    pub(crate) open: OpenBal,
+    pub(crate) wakes: Wakes,
+    pub(crate) checked_at: Instant,
+}
+
+/// RFC 9051 3.
+pub(crate) enum Stage {
+    NotAuthenticated,
+    Authenticated(Account),
+    Selected(Account, Box<Selected>),
+}
+
+/// A command that waits for more of the client's lines or bytes.
+pub(crate) enum Pending {
+    None,
+    /// AUTHENTICATE PLAIN waits for its answer.
+    Sasl {
+        tag: String,
+    },
+    /// IDLE waits for DONE.
+    Idle {
+        tag: String,
+        _present: Present,
+    },
+    /// APPEND takes its message.
+    Append(Box<command::Append>),
+}
+
+/// One connection.
+pub(crate) struct Session {
+    pub(crate) server: ImapServer,
+    pub(crate) wire: Wire,
+    pub(crate) receiver: Receiver,
+    pub(crate) stage: Stage,
+    pub(crate) pending: Pending,
+    pub(crate) enabled: Enabled,
+    pub(crate) login_failures: u32,
+    pub(crate) logout_tag: Option<String>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) id: SessionId,
+    login_deadline: Instant,
+}
+
+/// What follows an event.
+pub(crate) enum Next {
+    Go,
+    /// TLS begins: input already read is dropped (RFC 9051 6.2.1).
+    StartTls(Arc<rustls::ServerConfig>),
+}
+
+impl Session {
+    fn new(server: ImapServer, wire: Wire, peer: SocketAddr, id: SessionId) -> Self {
+        let receiver = Receiver::new(server.settings.limits.clone());
+        let login_deadline = Instant::now() + server.settings.login_timeout;
+        Session {
+            server,
+            wire,
+            receiver,
+            stage: Stage::NotAuthenticated,
+            pending: Pending::None,
+            enabled: Enabled::default(),
+            login_failures: 0,
+            logout_tag: None,
+            peer,
+            id,
+            login_deadline,
+        }
+    }
+
+    async fn run(&mut self, entry: Entry, over_limit: bool) -> Gone {
+        if entry == Entry::ImplicitTls {
+            let Some(config) = (self.server.house.tls)() else { return Gone::Tls };
+            if self.wire.start_tls(config, self.server.settings.tls_timeout).await.is_err() {
+                return Gone::Tls;
+            }
+        }
+        if over_limit {
+            self.wire.out.untagged(reply::TOO_MANY_CONNECTIONS);
+            let _ = self.wire.flush().await;
+            return Gone::Closed;
+        }
+        let greeting = format!(
+            "OK [CAPABILITY {}] {} IMAP ready",
+            command::capabilities(self),
+            self.server.settings.hostname
+        );
+        self.wire.out.untagged(greeting);
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            if let Err(gone) = self.wire.flush().await {
+                return gone;
+            }
+            let read = match self.next_bytes(&mut buffer).await {
+                Ok(read) => read,
+                Err(gone) => return gone,
+            };
+            match self.take_input(&buffer[..read]).await {
+                Ok(Next::Go) => {}
+                Ok(Next::StartTls(config)) => {
+                    if let Err(gone) = self.start_tls(config).await {
+                        return gone;
+                    }
+                }
+                Err(gone) => return gone,
+            }
+        }
+    }
+
+    /// Waits for the client; meanwhile tells an idling one what happens.
+    async fn next_bytes(&mut self, buffer: &mut [u8]) -> Result<usize, Gone> {
+        let deadline = self.input_deadline();
+        loop {
+            let idling = matches!(self.pending, Pending::Idle { .. });
+            let mut never = std::future::pending().boxed();
+            let wakes = match &mut self.stage {
+                Stage::Selected(account, _) if idling => account.wakes.changed().boxed(),
+                _ => std::mem::replace(&mut never, std::future::pending().boxed()),
+            };
+            tokio::select! {
+                biased;
+                read = self.wire.read(buffer) => return read,
+                () = wakes => {}
+                () = self.server.house.shutdown.wait() => return Err(Gone::Shutdown),
+                () = tokio::time::sleep_until(deadline) => return Err(self.overdue()),
+            }
+            self.refresh().await.or_else(|stop| match stop {
+                Stop::Gone(gone) => Err(gone),
+                Stop::Failure(_) => Ok(()), // told at the next wake
+            })?;
+            self.announce(Expunges::Tell);
+            self.wire.flush().await?;
+        }
+    }
+
+    fn input_deadline(&self) -> Instant {
+        let settings = &self.server.settings;
+        match (&self.stage, &self.pending) {
+            (Stage::NotAuthenticated, _) => self.login_deadline,
+            // In the middle of a command the client must go on.
+            (_, Pending::Append(_)) => Instant::now() + settings.stall_timeout,
+            _ if !self.receiver.is_between_commands() && matches!(self.pending, Pending::None) => {
+                Instant::now() + settings.stall_timeout
+            }
+            _ => Instant::now() + settings.idle_timeout,
+        }
+    }
+
+    fn overdue(&self) -> Gone {
+        let between = matches!(self.pending, Pending::None | Pending::Idle { .. });
+        if between { Gone::Autologout } else { Gone::Stalled }
+    }
+
+    async fn start_tls(&mut self, config: Arc<rustls::ServerConfig>) -> Result<(), Gone> {
+        self.wire.flush().await?;
+        self.wire.start_tls(config, self.server.settings.tls_timeout).await?;
+        // Nothing said before TLS counts after it (RFC 9051 6.2.1).
+        self.receiver = Receiver::new(self.server.settings.limits.clone());
+        Ok(())
+    }
+
+    async fn take_input(&mut self, input: &[u8]) -> Result<Next, Gone> {
+        let mut rest = input;
+        while let Some(event) = self.receiver.next(&mut rest) {
+            if let Next::StartTls(config) = self.take_event(event).await? {
+                return Ok(Next::StartTls(config));
+            }
+            self.wire.relieve().await?;
+        }
+        Ok(Next::Go)
+    }
+
+    async fn take_event(&mut self, event: Event<'_>) -> Result<Next, Gone> {
+        match event {
+            Event::Command(tagged) => return command::run(self, tagged).await,
+            Event::Bad { tag, bad } => self.say_bad(tag, bad),
+            Event::Continue => {
+                self.wire.out.continuation("Ready");
+            }
+            Event::Append(head) => command::append_begin(self, head).await?,
+            Event::Data(piece) => command::append_data(self, piece).await?,
+            Event::AppendEnd => command::append_end(self).await?,
+            Event::AppendBad(bad) => command::append_bad(self, bad),
+            Event::Line(line) => command::take_line(self, line).await?,
+            Event::Fatal(bad) => {
+                self.say_bad(None, bad);
+                return Err(Gone::Flood);
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    fn say_bad(&mut self, tag: Option<String>, bad: Bad) {
+        let (verdict, text) = reply::bad(bad);
+        self.count_verdict(verdict);
+        self.wire.out.tagged(tag.as_deref().unwrap_or("*"), text);
+    }
+
+    fn count_verdict(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::No => count(&self.server.metrics.commands_no),
+            Verdict::Bad => count(&self.server.metrics.commands_bad),
+        }
+    }
+
+    /// The tagged end of a command.
+    pub(crate) fn complete(&mut self, tag: &str, outcome: Result<Done, Stop>) -> Result<(), Gone> {
+        match outcome {
+            Ok(done) => {
+                count(&self.server.metrics.commands_ok);
+                self.wire.out.tagged(tag, done.line());
+            }
+            Err(Stop::Gone(gone)) => return Err(gone),
+            Err(Stop::Failure(failure)) => {
+                let (verdict, text) = reply::failure(&failure);
+                self.count_verdict(verdict);
+                if text.contains("SERVERBUG") {
+                    tracing::error!(session = %self.id, %failure, "imap command failed");
+                } else {
+                    tracing::debug!(session = %self.id, %failure, "imap command refused");
+                }
+                self.wire.out.tagged(tag, text);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.stage {
+            Stage::NotAuthenticated => State::NotAuthenticated,
+            Stage::Authenticated(_) => State::Authenticated,
+            Stage::Selected(..) => State::Selected,
+        }
+    }
+
+    pub(crate) fn account(&self) -> Result<&Account, Failure> {
+        match &self.stage {
+            Stage::NotAuthenticated => Err(Failure::WrongState),
+            Stage::Authenticated(account) | Stage::Selected(account, _) => Ok(account),
+        }
+    }
+
+    pub(crate) fn bal(&self) -> Result<BalId, Failure> {
+        Ok(self.account()?.open.id())
+    }
+
+    pub(crate) fn selected(&mut self) -> Result<&mut Selected, Failure> {
+        match &mut self.stage {
+            Stage::Selected(_, selected) => Ok(selected),
+            _ => Err(Failure::WrongState),
+        }
+    }
+
+    /// The selected folder of a command that changes it.
+    pub(crate) fn selected_for_writing(&mut self) -> Result<&mut Selected, Failure> {
+        let selected = self.selected()?;
+        if selected.read_only { Err(Failure::ReadOnly) } else { Ok(selected) }
+    }
+
+    /// Leaves the selected folder without a word.
+    pub(crate) fn unselect(&mut self) {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::NotAuthenticated) {
+            Stage::Selected(account, _) => Stage::Authenticated(account),
+            other => other,
+        };
+    }
+
+    /// Whether passwords may travel here.
+    pub(crate) fn may_login(&self) -> bool {
+        self.wire.is_tls() || self.server.settings.cleartext_login == CleartextLogin::Allowed
+    }
+
+    /// Blocking work in the store.
+    pub(crate) async fn in_store<T, F>(&self, work: F) -> Result<T, Stop>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.in_pool(move |house| work(&house.store).map_err(Failure::from)).await
+    }
+
+    /// Any other blocking work.
+    pub(crate) async fn in_pool<T, F>(&self, work: F) -> Result<T, Stop>
+    where
+        T: Send + 'static,
+        F: FnOnce(&House) -> Result<T, Failure> + Send + 'static,
+    {
+        let house = self.server.house.clone();
+        let pool = self.server.house.pool.clone();
+        Ok(pool.run(move || work(&house)).await??)
+    }
+
+    /// Takes in what others did to the selected folder; writes nothing.
+    pub(crate) async fn refresh(&mut self) -> Result<(), Stop> {
+        let Stage::Selected(account, selected) = &self.stage else { return Ok(()) };
+        let (bal, folder, since) = (account.open.id(), selected.folder, selected.modseq);
+        let last = selected.uid_next;
+        let recents = !selected.read_only && !self.enabled.rev2;
+        let work = move |store: &Store| {
+            let changes = store.changes(bal, folder, since)?;
+            let arrived = changes.uid_next > last;
+            let recent =
+                (arrived && recents).then(|| store.take_recent(bal, folder)).transpose()?;
+            Ok((changes, recent))
+        };
+        match self.in_store(work).await {
+            Ok((changes, recent)) => {
+                self.selected()?.apply(changes, recent);
+                Ok(())
+            }
+            // RFC 2180 3.3: the folder was deleted under us.
+            Err(Stop::Failure(Failure::Store(StoreError::UnknownFolder))) => {
+                Err(Stop::Gone(Gone::Deleted))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// [`Session::refresh`], if anything may have happened.
+    pub(crate) async fn refresh_if_woken(&mut self) -> Result<(), Stop> {
+        let woken = match &mut self.stage {
+            Stage::Selected(account, _) => account.wakes.changed().now_or_never().is_some(),
+            _ => false,
+        };
+        if woken { self.refresh().await } else { Ok(()) }
+    }
+
+    /// Writes what the client does not know yet of its folder.
+    pub(crate) fn announce(&mut self, expunges: Expunges) {
+        let enabled = self.enabled;
+        if let Stage::Selected(_, selected) = &mut self.stage {
+            selected.announce(&mut self.wire.out, expunges, enabled);
+        }
+    }
+
+    /// From time to time: is the BAL still active?
+    pub(crate) async fn check_bal(&mut self) -> Result<(), Stop> {
+        let Ok(account) = self.account() else { return Ok(()) };
+        if account.checked_at.elapsed() < BAL_CHECK_PERIOD {
+            return Ok(());
+        }
+        let open = account.open.clone();
+        let active = self.in_pool(move |house| Ok(house.access.still_open(&open)?)).await?;
+        if !active {
+            return Err(Stop::Gone(Gone::BalClosed));
+        }
+        if let Stage::Authenticated(account) | Stage::Selected(account, _) = &mut self.stage {
+            account.checked_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Waits, unless the server stops first.
+    pub(crate) async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.server.house.shutdown.wait() => {}
+        }
+    }
+}

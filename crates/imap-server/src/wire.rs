@@ -1,0 +1,88 @@
+//! The client's side of a session: its stream and the responses on their way to it.
+
+use crate::error::Gone;
+use crate::limits::FLUSH_BYTES;
+use crate::metrics::Metrics;
+use palombe_driver::Stream;
+use palombe_imap_proto::Writer;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub(crate) struct Wire {
+    stream: Option<Stream>,
+    /// Responses not yet written. Handlers write here and call [`Wire::relieve`] in loops.
+    pub(crate) out: Writer,
+    stall_timeout: Duration,
+    metrics: Arc<Metrics>,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream, stall_timeout: Duration, metrics: Arc<Metrics>) -> Self {
+        Wire { stream: Some(stream), out: Writer::default(), stall_timeout, metrics }
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_tls)
+    }
+
+    /// Cancel-safe.
+    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Gone> {
+        let Some(stream) = &mut self.stream else { return Err(Gone::Closed) };
+        match stream.read(buffer).await {
+            Ok(0) | Err(_) => Err(Gone::Closed),
+            Ok(read) => Ok(read),
+        }
+    }
+
+    /// Writes everything out. The client has a bounded time to take it: that is the back-pressure, and the end of a
+    /// client that never reads.
+    pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let Some(stream) = &mut self.stream else { return Err(Gone::Closed) };
+        // In pieces, so that the time is for each and not for a whole body.
+        for piece in self.out.bytes().chunks(FLUSH_BYTES) {
+            match tokio::time::timeout(self.stall_timeout, stream.write_all(piece)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Gone::Closed),
+                Err(_) => return Err(Gone::Stalled),
+            }
+            self.metrics.bytes_written.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        }
+        match tokio::time::timeout(self.stall_timeout, stream.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(Gone::Closed),
+            Err(_) => return Err(Gone::Stalled),
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Writes out when enough waits.
+    pub(crate) async fn relieve(&mut self) -> Result<(), Gone> {
+        if self.out.len() >= FLUSH_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    /// Upgrades to TLS as server.
+    pub(crate) async fn start_tls(
+        &mut self,
+        config: Arc<rustls::ServerConfig>,
+        timeout: Duration,
+    ) -> Result<(), Gone> {
+        let stream = self.stream.take().ok_or(Gone::Closed)?;
+        let upgraded = stream.start_tls_server(config, timeout).await.map_err(|_| Gone::Tls)?;
+        self.stream = Some(upgraded);
+        Ok(())
+    }
+
+    /// Ends the connection politely: TLS close_notify, FIN.
+    pub(crate) async fn close(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            let _ = tokio::time::timeout(Duration::from_secs(5), stream.shutdown()).await;
+        }
+        self.stream = None;
+    }
+}
