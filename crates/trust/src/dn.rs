@@ -164,17 +164,18 @@ fn push_blank(out: &mut String) {
 }
 
 fn type_name(written: &str) -> String {
-    let upper = written.strip_prefix("OID.").unwrap_or(written).to_ascii_uppercase();
+    let upper = written.to_ascii_uppercase();
+    let upper = upper.trim_start_matches("OID.");
     if let Some((_, name)) = TYPES.iter().find(|(oid, _)| *oid == upper) {
         return (*name).to_owned();
     }
-    match upper.as_str() {
+    match upper {
         "S" => "ST".to_owned(),
         "TITLE" => "T".to_owned(),
         "GIVENNAME" => "GN".to_owned(),
         "SURNAME" => "SN".to_owned(),
         "E" | "EMAIL" => "EMAILADDRESS".to_owned(),
-        _ => upper,
+        _ => upper.to_owned(),
     }
 }
 
@@ -186,8 +187,9 @@ impl FromStr for Dn {
             return Err(TrustError::Dn("it is longer than 2048 octets"));
         }
         let mut attributes: Vec<(Box<str>, String)> = Vec::new();
-        let mut rest = text.trim();
-        while !rest.is_empty() {
+        // Not trimmed at the end: the last blank may be an escaped one.
+        let mut rest = text.trim_start();
+        while !rest.trim_start().is_empty() {
             if attributes.len() == DN_ATTRIBUTES_MAX {
                 return Err(TrustError::Dn("it has too many attributes"));
             }
@@ -299,7 +301,8 @@ impl fmt::Display for Dn {
                 match c {
                     ',' | '+' | '"' | '\\' | '<' | '>' | ';' => write!(f, "\\{c}")?,
                     '#' if at == 0 => f.write_str("\\#")?,
-                    ' ' if edge => f.write_str("\\ ")?,
+                    // Not as a backslash and a blank, which whoever trims the line would break.
+                    ' ' if edge => f.write_str("\\20")?,
                     c if c.is_control() => {
                         let mut octets = [0; 4];
                         for b in c.encode_utf8(&mut octets).bytes() {
@@ -350,6 +353,15 @@ mod tests {
         check("CN=a,OU=1,O=B,C=FR", "CN=a,OU=2,O=B,C=FR", false);
         check("CN=a-b,OU=1", "CN=a b,OU=1", false);
         check("CN=a,OU=1,O=\"X\" Y", "CN=a,OU=1,O=X Y", true);
+    }
+
+    #[test]
+    fn blanks_at_the_edges_read_back() {
+        for text in ["CN=\" \"", "CN=a\\ ", "CN=\" a \",OU=1 ", "CN=a, \r\n", "oid.oid.2.5.4.99=x"]
+        {
+            let dn: Dn = text.parse().unwrap();
+            assert_eq!(dn.to_string().parse::<Dn>().unwrap(), dn, "{text}");
+        }
     }
 
     #[test]

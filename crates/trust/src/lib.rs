@@ -46,7 +46,11 @@ pub mod fuzz {
     /// The distinguished name reader.
     pub fn dn(text: &str) {
         if let Ok(dn) = text.parse::<crate::Dn>() {
-            let again = dn.to_string().parse::<crate::Dn>();
+            let shown = dn.to_string();
+            if shown.len() > crate::limits::DN_BYTES_MAX {
+                return; // escapes made it longer than what is read
+            }
+            let again = shown.parse::<crate::Dn>();
             assert!(again.is_ok_and(|again| again == dn), "a name must read back as itself");
         }
     }
