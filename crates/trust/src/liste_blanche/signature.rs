@@ -121,7 +121,7 @@ fn judge_signer(
         depth: RevocationDepth::Chain,
     });
     let instant = within(&signer, options);
-    path::verify(&[der.clone()], anchors, instant, Purposes::LIST_SIGNER, revocation)
+    path::verify(std::slice::from_ref(der), anchors, instant, Purposes::LIST_SIGNER, revocation)
         .map_err(|e| refused(format!("{}: {e:?}", signer.dn)))?;
     Ok(signer)
 }
