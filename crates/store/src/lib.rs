@@ -12,13 +12,27 @@
 //! are never used again; what was answered `Ok` with a synced batch survives kill -9 and power loss.**
 //! [`Store::check`] verifies what stands here.
 
+mod accept;
+mod blob;
+mod check;
+mod directory;
+mod draft;
+mod engine;
 mod error;
+mod folder;
+mod journal;
+mod keys;
 pub mod limits;
+mod message;
+mod queue;
+mod rows;
 mod spool;
-mod stub;
+mod store;
 mod words;
 
+pub use accept::OnAccepted;
+pub use check::CheckDepth;
 pub use error::StoreError;
 pub use spool::{Spool, SpooledBlob};
-pub use stub::{OnAccepted, Store};
+pub use store::{Listener, Store};
 pub use words::*;

@@ -1,0 +1,293 @@
+//! RocksDB behind the seam: one plain database, one write-ahead log, bodies in blob files.
+
+use super::{Backend, Direction, EngineError, Op, Reader, Space, Visit};
+use crate::StoreError;
+use parking_lot::{Mutex, RwLock};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions,
+};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How the database is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct RocksSettings {
+    pub(crate) path: PathBuf,
+    pub(crate) cache_bytes: usize,
+}
+
+/// Memory of rows not yet in files, all families together.
+const MEMTABLES_BYTES: usize = 192 * 1024 * 1024;
+/// The log is cut by flushing the oldest family past this.
+const WAL_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Values at least this large leave the LSM tree (BlobDB).
+const BLOB_BYTES_MIN: u64 = 4 * 1024;
+
+/// An open database, replaced after a failed write.
+pub(crate) struct RocksBackend {
+    settings: RocksSettings,
+    cache: Cache,
+    db: RwLock<Option<DB>>,
+    free: Mutex<Option<(Instant, u64)>>,
+}
+
+impl Space {
+    fn family(self) -> &'static str {
+        match self {
+            Space::Directory => "directory",
+            Space::Counters => "counters",
+            Space::Messages => "messages",
+            Space::Bodies => "bodies",
+            Space::Log => "log",
+            Space::Blobs => "blobs",
+            Space::Structures => "structures",
+            Space::Chunks => "chunks",
+            Space::Queue => "queue",
+            Space::Journal => "journal",
+        }
+    }
+}
+
+fn database_options() -> Options {
+    let mut o = Options::default();
+    o.create_if_missing(true);
+    o.create_missing_column_families(true);
+    o.set_db_write_buffer_size(MEMTABLES_BYTES);
+    o.set_max_total_wal_size(WAL_BYTES_MAX);
+    // Recovery stops at the first gap: what was synced is before it.
+    o.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    o.set_bytes_per_sync(1024 * 1024);
+    o.set_max_background_jobs(2);
+    o.set_max_open_files(512);
+    o.set_keep_log_file_num(4);
+    o.set_max_log_file_size(4 * 1024 * 1024);
+    o.set_stats_dump_period_sec(0);
+    o
+}
+
+fn family_options(space: Space, cache: &Cache) -> Options {
+    let mut o = Options::default();
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table.set_format_version(5);
+    o.set_compression_type(DBCompressionType::Lz4);
+    o.set_write_buffer_size(16 * 1024 * 1024);
+    o.set_max_write_buffer_number(3);
+    match space {
+        Space::Chunks => {
+            o.set_write_buffer_size(64 * 1024 * 1024);
+            o.set_enable_blob_files(true);
+            o.set_min_blob_size(BLOB_BYTES_MIN);
+            o.set_blob_file_size(256 * 1024 * 1024);
+            o.set_blob_compression_type(DBCompressionType::Lz4);
+            o.set_enable_blob_gc(true);
+            o.set_blob_gc_age_cutoff(0.5);
+            o.set_blob_gc_force_threshold(0.5);
+        }
+        Space::Journal | Space::Structures | Space::Bodies => {
+            o.set_bottommost_compression_type(DBCompressionType::Zstd);
+            table.set_block_size(16 * 1024);
+        }
+        Space::Counters | Space::Queue => {
+            o.set_compression_type(DBCompressionType::None);
+        }
+        _ => {}
+    }
+    o.set_block_based_table_factory(&table);
+    o
+}
+
+fn open_database(settings: &RocksSettings, cache: &Cache) -> Result<DB, rocksdb::Error> {
+    let families: Vec<ColumnFamilyDescriptor> = Space::ALL
+        .iter()
+        .map(|s| ColumnFamilyDescriptor::new(s.family(), family_options(*s, cache)))
+        .collect();
+    DB::open_cf_descriptors(&database_options(), &settings.path, families)
+}
+
+/// RocksDB tells a full disk only in the text.
+fn failure(error: &rocksdb::Error) -> EngineError {
+    let text = error.as_ref();
+    let full = ["No space left", "Disk quota exceeded", "Max allowed space was reached"];
+    if full.iter().any(|f| text.contains(f)) {
+        return EngineError::Full;
+    }
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => EngineError::Corrupt(text.to_owned()),
+        _ => EngineError::Unavailable(text.to_owned()),
+    }
+}
+
+fn closed() -> EngineError {
+    EngineError::Unavailable("the database is being opened again".to_owned())
+}
+
+impl RocksBackend {
+    /// Opens or makes the database.
+    pub(crate) fn open(settings: RocksSettings) -> Result<RocksBackend, StoreError> {
+        let cache = Cache::new_lru_cache(settings.cache_bytes);
+        let db = open_database(&settings, &cache).map_err(|e| open_error(&settings.path, &e))?;
+        Ok(RocksBackend { settings, cache, db: RwLock::new(Some(db)), free: Mutex::new(None) })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&DB) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        // Recursive: a scan may read again from inside while `reopen` waits.
+        match &*self.db.read_recursive() {
+            Some(db) => f(db),
+            None => Err(closed()),
+        }
+    }
+}
+
+fn open_error(path: &Path, error: &rocksdb::Error) -> StoreError {
+    let cause = error.as_ref().to_owned();
+    let path = path.to_owned();
+    if cause.contains("lock hold by current process") || cause.contains("While lock file") {
+        return StoreError::Locked { path };
+    }
+    let cure = if cause.contains("Permission denied") {
+        "give the folder and its files to the user that runs palombe"
+    } else if cause.contains("No space left") {
+        "free some space on its disk"
+    } else if error.kind() == rocksdb::ErrorKind::Corruption {
+        "restore the last checkpoint, and keep the damaged folder for examination"
+    } else if cause.contains("olumn famil") {
+        "it was written by a newer palombe, or is no data folder of palombe"
+    } else {
+        "check the path and the disk"
+    };
+    StoreError::Open { path, cause, cure }
+}
+
+fn family(db: &DB, space: Space) -> Result<&ColumnFamily, EngineError> {
+    db.cf_handle(space.family())
+        .ok_or_else(|| EngineError::Corrupt(format!("no column family {}", space.family())))
+}
+
+struct RocksReader<'a> {
+    db: &'a DB,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl Reader for RocksReader<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.snapshot.get_cf(family(self.db, space)?, key).map_err(|e| failure(&e))
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: Visit<'_>,
+    ) -> Result<(), EngineError> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        let cf = family(self.db, space)?;
+        let mut rows = self.snapshot.raw_iterator_cf_opt(cf, options);
+        match direction {
+            Direction::Up => rows.seek_to_first(),
+            Direction::Down => rows.seek_to_last(),
+        }
+        while let Some((key, value)) = rows.item() {
+            if !visit(key, value)? {
+                return Ok(());
+            }
+            match direction {
+                Direction::Up => rows.next(),
+                Direction::Down => rows.prev(),
+            }
+        }
+        rows.status().map_err(|e| failure(&e))
+    }
+}
+
+impl Backend for RocksBackend {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.with(|db| db.get_cf(family(db, space)?, key).map_err(|e| failure(&e)))
+    }
+
+    fn read(&self, f: &mut dyn FnMut(&dyn Reader)) -> Result<(), EngineError> {
+        self.with(|db| {
+            f(&RocksReader { db, snapshot: db.snapshot() });
+            Ok(())
+        })
+    }
+
+    fn write(&self, ops: &[Op], synced: bool) -> Result<(), EngineError> {
+        self.with(|db| {
+            let mut batch = WriteBatch::default();
+            for op in ops {
+                match op {
+                    Op::Put(space, key, value) => batch.put_cf(family(db, *space)?, key, value),
+                    Op::Delete(space, key) => batch.delete_cf(family(db, *space)?, key),
+                    Op::DeleteRange(space, from, to) => {
+                        batch.delete_range_cf(family(db, *space)?, from, to);
+                    }
+                }
+            }
+            let mut options = WriteOptions::default();
+            options.set_sync(synced);
+            db.write_opt(batch, &options).map_err(|e| failure(&e))
+        })
+    }
+
+    fn reopen(&self) -> Result<(), EngineError> {
+        let mut slot = self.db.write();
+        // Dropping closes it; RocksDB keeps the folder locked until then.
+        *slot = None;
+        match open_database(&self.settings, &self.cache) {
+            Ok(db) => {
+                *slot = Some(db);
+                Ok(())
+            }
+            Err(e) => Err(failure(&e)),
+        }
+    }
+
+    fn checkpoint(&self, path: &Path) -> Result<(), EngineError> {
+        self.with(|db| {
+            let checkpoint = rocksdb::checkpoint::Checkpoint::new(db).map_err(|e| failure(&e))?;
+            checkpoint.create_checkpoint(path).map_err(|e| failure(&e))
+        })
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let mut free = self.free.lock();
+        let believed = Duration::from_millis(crate::limits::FREE_SPACE_BELIEVED_MS);
+        if let Some((at, bytes)) = *free
+            && at.elapsed() < believed
+        {
+            return Some(bytes);
+        }
+        let stat = rustix::fs::statvfs(&self.settings.path).ok()?;
+        let bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        *free = Some((Instant::now(), bytes));
+        Some(bytes)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        let names = ["rocksdb.total-sst-files-size", "rocksdb.total-blob-file-size"];
+        let measure = |db: &DB| {
+            let mut sum = 0u64;
+            for space in Space::ALL {
+                let cf = family(db, space)?;
+                for name in names {
+                    let value = db.property_int_value_cf(cf, name).ok().flatten();
+                    sum = sum.saturating_add(value.unwrap_or(0));
+                }
+            }
+            Ok(sum)
+        };
+        self.with(measure).unwrap_or(0)
+    }
+}

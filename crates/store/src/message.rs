@@ -1,0 +1,362 @@
+//! Messages of a folder: views, changes, flags, copies, moves, removals.
+
+use crate::directory::counter;
+use crate::draft::{Arrival, Draft};
+use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
+use crate::folder::Numbers;
+use crate::keys::{self, bal_field};
+use crate::rows::{self, BodyRow, LogKind, MetaRow};
+use crate::{
+    Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
+    StoreError, StoredMessage,
+};
+use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
+use std::collections::BTreeMap;
+
+/// Messages that a change starts from.
+struct Seen {
+    edit: i64,
+    messages: Vec<(Uid, MetaRow)>,
+}
+
+fn meta_row(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: FolderId,
+    uid: Uid,
+) -> Result<Option<MetaRow>, EngineError> {
+    let row = reader.get(Space::Messages, &keys::message(bal, folder, uid))?;
+    row.map(|bytes| MetaRow::decode(&bytes)).transpose()
+}
+
+fn body_row(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: FolderId,
+    uid: Uid,
+) -> Result<BodyRow, EngineError> {
+    match reader.get(Space::Bodies, &keys::message(bal, folder, uid))? {
+        Some(bytes) => rows::decode(&bytes, "a body row"),
+        None => Err(rows::damaged("a message without its body row")),
+    }
+}
+
+impl Store {
+    /// One consistent view of a folder.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], or the engine's.
+    pub fn view(&self, bal: BalId, folder: FolderId) -> Result<FolderView, StoreError> {
+        let from = keys::messages(bal, folder);
+        let view = self.inner.read(|r| {
+            let Some(numbers) = Numbers::read(r, bal, folder)? else { return Ok(None) };
+            let mut messages = Vec::new();
+            r.scan(Space::Messages, &from, &after(&from), Direction::Up, &mut |key, value| {
+                let (_, _, uid) =
+                    keys::message_parts(key).ok_or_else(|| rows::damaged("a message key"))?;
+                messages.push(MetaRow::decode(value)?.meta(uid));
+                Ok(true)
+            })?;
+            Ok(Some(FolderView {
+                uid_validity: numbers.uid_validity,
+                uid_next: numbers.uid_next,
+                highest_modseq: numbers.highest_modseq,
+                messages,
+            }))
+        })?;
+        view.ok_or(StoreError::UnknownFolder)
+    }
+
+    /// A message and where its octets are.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn message(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        uid: Uid,
+    ) -> Result<Option<StoredMessage>, StoreError> {
+        self.inner.read(|r| {
+            let Some(row) = meta_row(r, bal, folder, uid)? else { return Ok(None) };
+            let body = body_row(r, bal, folder, uid)?;
+            Ok(Some(StoredMessage {
+                meta: row.meta(uid),
+                prefix: body.prefix,
+                digest: body.digest,
+                blob_size: body.blob_size,
+                email_id: body.email_id.iter().map(|b| format!("{b:02x}")).collect(),
+            }))
+        })
+    }
+
+    /// What happened in a folder after `since`, from the BAL's change log.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], or the engine's.
+    pub fn changes(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        since: ModSeq,
+    ) -> Result<Changes, StoreError> {
+        let changes = self.inner.read(|r| {
+            let Some(numbers) = Numbers::read(r, bal, folder)? else { return Ok(None) };
+            let (mut changed, mut vanished) = (Vec::new(), Vec::new());
+            if numbers.highest_modseq > since {
+                for (uid, kind) in touched(r, bal, folder, since)? {
+                    match (kind, meta_row(r, bal, folder, uid)?) {
+                        (LogKind::Vanished, _) => vanished.push(uid),
+                        (LogKind::Changed, Some(row)) => changed.push(row.meta(uid)),
+                        (LogKind::Changed, None) => {
+                            return Err(rows::damaged("a logged message"));
+                        }
+                    }
+                }
+            }
+            Ok(Some(Changes {
+                changed,
+                vanished,
+                highest_modseq: numbers.highest_modseq,
+                uid_next: numbers.uid_next,
+            }))
+        })?;
+        changes.ok_or(StoreError::UnknownFolder)
+    }
+
+    /// Reads the messages asked for that exist, and the BAL's edit number of the same snapshot.
+    fn seen(&self, bal: BalId, folder: FolderId, uids: &[Uid]) -> Result<Seen, StoreError> {
+        let mut wanted = uids.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let seen = self.inner.read(|r| {
+            let Some(edit) = counter(r, &keys::bal_counters(bal), bal_field::EDIT)? else {
+                return Ok(Err(StoreError::UnknownBal));
+            };
+            if Numbers::read(r, bal, folder)?.is_none() {
+                return Ok(Err(StoreError::UnknownFolder));
+            }
+            let mut messages = Vec::with_capacity(wanted.len());
+            for uid in wanted {
+                if let Some(row) = meta_row(r, bal, folder, uid)? {
+                    messages.push((uid, row));
+                }
+            }
+            Ok(Ok(Seen { edit, messages }))
+        })?;
+        seen
+    }
+
+    /// Changes flags; messages that do not exist are passed over. Nothing is written for those that stay the same.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], [`StoreError::TooMany`] keywords, or the engine's.
+    pub fn flags_update(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        uids: &[Uid],
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<FlagOutcome, StoreError> {
+        let _edit = self.inner.edit(bal);
+        let seen = self.seen(bal, folder, uids)?;
+        let mut outcome = FlagOutcome::default();
+        let mut draft = self.draft(Durability::Synced);
+        draft.edits(bal, seen.edit);
+        let mut new_modseq = Vec::new();
+        for (uid, row) in seen.messages {
+            if unchanged_since.is_some_and(|since| row.modseq > since.0) {
+                outcome.conflicts.push(uid);
+                continue;
+            }
+            let flags = changed(&row.flags, change)?;
+            if flags != row.flags {
+                draft.flag(bal, folder, uid, (&row, &flags));
+                new_modseq.push(outcome.changed.len());
+            }
+            outcome.changed.push(MetaRow { flags, ..row }.meta(uid));
+        }
+        if !new_modseq.is_empty() {
+            let step = draft.modseq(bal);
+            let modseq = ModSeq(self.inner.commit(draft)?.steps.u64(step));
+            for at in new_modseq {
+                outcome.changed[at].modseq = modseq;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Copies messages, all or none; flags and dates are kept (RFC 9051 6.4.7).
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], [`StoreError::OverQuota`], or the engine's.
+    pub fn copy(
+        &self,
+        bal: BalId,
+        from: FolderId,
+        uids: &[Uid],
+        to: FolderId,
+        now: Timestamp,
+    ) -> Result<CopyOutcome, StoreError> {
+        self.inner.check_room()?;
+        let quota = self.living_bal(bal)?.quota_bytes;
+        self.carry(bal, (from, to), uids, now, Some(quota))
+    }
+
+    /// Moves messages, all or none (RFC 6851).
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], or the engine's.
+    pub fn move_to(
+        &self,
+        bal: BalId,
+        from: FolderId,
+        uids: &[Uid],
+        to: FolderId,
+        now: Timestamp,
+    ) -> Result<CopyOutcome, StoreError> {
+        self.living_bal(bal)?;
+        self.carry(bal, (from, to), uids, now, None)
+    }
+
+    /// A copy when there is a quota to keep, a move otherwise.
+    fn carry(
+        &self,
+        bal: BalId,
+        (from, to): (FolderId, FolderId),
+        uids: &[Uid],
+        now: Timestamp,
+        copy_quota: Option<u64>,
+    ) -> Result<CopyOutcome, StoreError> {
+        let _edit = self.inner.edit(bal);
+        let seen = self.seen(bal, from, uids)?;
+        let target = self.inner.read(|r| Numbers::read(r, bal, to))?;
+        let target = target.ok_or(StoreError::UnknownFolder)?;
+        if seen.messages.is_empty() {
+            return Ok(CopyOutcome { uid_validity: target.uid_validity, pairs: Vec::new() });
+        }
+        let mut draft = self.draft(Durability::Synced);
+        draft.edits(bal, seen.edit);
+        if let Some(quota) = copy_quota {
+            draft.quota(bal, quota);
+        }
+        let validity = draft.validity(bal, to);
+        let mut steps = Vec::with_capacity(seen.messages.len());
+        for (uid, row) in &seen.messages {
+            let body = self.inner.read(|r| body_row(r, bal, from, *uid))?;
+            if copy_quota.is_none() {
+                draft.vanish(bal, from, *uid, (row, &body.digest));
+            }
+            let arrival = Arrival {
+                flags: row.flags.clone(),
+                internal_date: row.internal_date,
+                saved_at: now,
+                body,
+            };
+            steps.push((*uid, draft.arrive(bal, to, &arrival).uid));
+        }
+        let committed = self.inner.commit(draft)?;
+        Ok(CopyOutcome {
+            uid_validity: UidValidity(committed.steps.u32(validity)),
+            pairs: steps
+                .into_iter()
+                .map(|(uid, step)| (uid, Uid(committed.steps.u32(step))))
+                .collect(),
+        })
+    }
+
+    /// Removes messages for good (S4); gives those that were there.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], or the engine's.
+    pub fn expunge(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        uids: &[Uid],
+    ) -> Result<Vec<Uid>, StoreError> {
+        let _edit = self.inner.edit(bal);
+        let seen = self.seen(bal, folder, uids)?;
+        if seen.messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut draft: Draft = self.draft(Durability::Synced);
+        draft.edits(bal, seen.edit);
+        for (uid, row) in &seen.messages {
+            let body = self.inner.read(|r| body_row(r, bal, folder, *uid))?;
+            draft.vanish(bal, folder, *uid, (row, &body.digest));
+        }
+        self.inner.commit(draft)?;
+        Ok(seen.messages.into_iter().map(|(uid, _)| uid).collect())
+    }
+}
+
+/// The last thing that happened to each message of a folder after `since`.
+fn touched(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: FolderId,
+    since: ModSeq,
+) -> Result<BTreeMap<Uid, LogKind>, EngineError> {
+    let from = keys::log(bal, ModSeq(since.0.saturating_add(1)));
+    let to = after(&bal.0.to_be_bytes());
+    let mut touched = BTreeMap::new();
+    reader.scan(Space::Log, &from, &to, Direction::Up, &mut |_, value| {
+        for (at, kind, uid) in rows::log_entries(value)? {
+            if at == folder {
+                touched.insert(uid, kind);
+            }
+        }
+        Ok(true)
+    })?;
+    Ok(touched)
+}
+
+/// The flags after a change, tidy.
+fn changed(old: &Flags, change: &FlagChange) -> Result<Flags, StoreError> {
+    let each = |mask: &Flags, value: bool| {
+        let mut new = old.clone();
+        let pairs = [
+            (mask.seen, &mut new.seen),
+            (mask.answered, &mut new.answered),
+            (mask.flagged, &mut new.flagged),
+            (mask.deleted, &mut new.deleted),
+            (mask.draft, &mut new.draft),
+        ];
+        for (asked, flag) in pairs {
+            if asked {
+                *flag = value;
+            }
+        }
+        new.keywords.retain(|k| !mask.keywords.iter().any(|m| m.eq_ignore_ascii_case(k)));
+        new
+    };
+    match change {
+        FlagChange::Replace(flags) => keep_spelling(old, flags.clone()).tidy(),
+        FlagChange::Remove(mask) => Ok(each(mask, false)),
+        FlagChange::Add(mask) => {
+            let mut new = each(mask, true);
+            new.keywords.extend(mask.keywords.iter().cloned());
+            keep_spelling(old, new).tidy()
+        }
+    }
+}
+
+/// A keyword keeps the case in which it was first written.
+fn keep_spelling(old: &Flags, mut new: Flags) -> Flags {
+    for keyword in &mut new.keywords {
+        if let Some(first) = old.keywords.iter().find(|k| k.eq_ignore_ascii_case(keyword)) {
+            keyword.clone_from(first);
+        }
+    }
+    new
+}
+
+/// Used by tests of other modules to compare views.
+impl MessageMeta {
+    /// True when the message was changed after this modification sequence.
+    pub fn changed_since(&self, since: ModSeq) -> bool {
+        self.modseq > since
+    }
+}
