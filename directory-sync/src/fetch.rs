@@ -17,7 +17,8 @@ pub(crate) enum Answer {
     Body { bytes: Vec<u8>, validators: Validators },
 }
 
-/// A client that knows the given authorities and no other, follows no redirect and reads no environment.
+/// A client that knows the given authorities and no other, follows no redirect and reads no
+/// environment.
 pub(crate) fn client(roots: &[CertificateDer<'static>]) -> Result<Client, SyncError> {
     let client_error = |e: &dyn std::fmt::Display| SyncError::Client(e.to_string());
     let mut store = RootCertStore::empty();
@@ -88,7 +89,8 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
 }
 
-/// An error and its causes: reqwest keeps the useful part (certificate, refusal, time) in the last one.
+/// An error and its causes: reqwest keeps the useful part (certificate, refusal, time) in the last
+/// one.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Largest list fetched; the real one weighs 3.7 MB.
-pub const LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub const LIST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Largest CRL fetched.
 pub const CRL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Largest configuration, bundle of anchors or memory of validators read.

@@ -14,10 +14,11 @@ const EXAMPLES: &str = "Examples:
   palombe-directory-sync --config /etc/palombe/directory-sync.toml --once
   palombe-directory-sync --config /etc/palombe/directory-sync.toml --json";
 
-/// Fetches the liste blanche and the CRLs of IGC-Santé, verifies them, and hands them over to palombe.
+/// Fetches the liste blanche and the CRLs of IGC-Santé, verifies them, and hands them over to
+/// palombe.
 ///
-/// What does not verify never replaces what is in place. Exit status of --once: 0 when everything is up to date,
-/// 1 when something could not be fetched or was refused.
+/// What does not verify never replaces what is in place. Exit status of --once: 0 when everything
+/// is up to date, 1 when something could not be fetched or was refused.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Options {

@@ -1,4 +1,5 @@
-//! The folder handed over: files appear whole, by rename, readable by their owner only, on disk before they are seen.
+//! The folder handed over: files appear whole, by rename, readable by their owner only, on disk
+//! before they are seen.
 
 use crate::limits::VALIDATOR_BYTES_MAX;
 use serde::{Deserialize, Serialize};
@@ -108,7 +109,8 @@ fn remove_leftovers(folder: &Path) -> Result<(), SnapshotError> {
     Ok(())
 }
 
-/// Writes beside, syncs, renames, syncs the folder: a reader sees the old file or the new one, also after a crash.
+/// Writes beside, syncs, renames, syncs the folder: a reader sees the old file or the new one, also
+/// after a crash.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
     let at = |path: &Path| {
         let path = path.to_owned();

@@ -69,7 +69,8 @@ impl Report {
     }
 }
 
-/// The process's memory between rounds. One task drives it: its disk and CPU work keeps nobody waiting.
+/// The process's memory between rounds. One task drives it: its disk and CPU work keeps nobody
+/// waiting.
 pub struct Sync {
     config: Config,
     client: Client,
@@ -225,7 +226,8 @@ impl Sync {
         }
     }
 
-    /// How long to wait before the next round: the period plus or minus a tenth; after failures a doubling wait.
+    /// How long to wait before the next round: the period plus or minus a tenth; after failures a
+    /// doubling wait.
     pub fn wait(&self, random: u32) -> Duration {
         let period = self.config.period_secs;
         let base = match self.failures {

@@ -47,8 +47,8 @@ fn entries(pki: &Pki) -> Result<Vec<(String, String, String)>, Any> {
         entries.push((domain.to_owned(), dn.to_owned(), what.to_owned()));
     };
     let alpha = pki.dn("op-alpha")?;
-    // Spelled as some operators of the real list are (spec identity-directory §4.3): quotes, runs of blanks, no blank
-    // before the département number.
+    // Spelled as some operators of the real list are (spec identity-directory §4.3): quotes, runs
+    // of blanks, no blank before the département number.
     let beta = "CN=smtp.beta.mssante.test,OU=300000000077081,O=\"OPERATEUR  DE TEST BETA SAS\",\
                 ST=Paris(75),C=FR";
     let both = "Domaine servi par deux opérateurs";
@@ -61,7 +61,8 @@ fn entries(pki: &Pki) -> Result<Vec<(String, String, String)>, Any> {
     add("postfix.mssante.test", &pki.dn("op-postfix")?, "Opérateur Postfix");
     add("charge.mssante.test", &pki.dn("op-charge")?, "Injecteur de charge");
 
-    // The audit domains, each with the DN of its own certificate, and with one of the auditor's bus as in reality.
+    // The audit domains, each with the DN of its own certificate, and with one of the auditor's bus
+    // as in reality.
     let own =
         |cn: &str| format!("CN={cn}.{AUDIT},OU=300000000099622,O=GIP - TEST9962,L=Paris (75),C=FR");
     let bus =

@@ -6,8 +6,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// One bundle of IGC-Santé authorities. Self-signed authorities are roots, others are intermediates that still have
-/// to lead to a root; a certificate that is not an authority is trusted only as the exact signer of a list.
+/// One bundle of IGC-Santé authorities. Self-signed authorities are roots, others are intermediates
+/// that still have to lead to a root; a certificate that is not an authority is trusted only as the
+/// exact signer of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Anchors {
     roots: Vec<TrustAnchor<'static>>,
@@ -21,7 +22,8 @@ impl Anchors {
     /// Reads a PEM bundle.
     ///
     /// # Errors
-    /// [`TrustError::Anchors`] when the bundle holds no certificate, something unreadable, or intermediates alone.
+    /// [`TrustError::Anchors`] when the bundle holds no certificate, something unreadable, or
+    /// intermediates alone.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
         let mut anchors = Anchors::default();
         for certificate in CertificateDer::pem_slice_iter(pem).take(ANCHORS_MAX) {

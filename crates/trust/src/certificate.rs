@@ -64,7 +64,8 @@ impl Facts {
         }
     }
 
-    /// The environment that the category names: the high bit says test (`80` cards, `82` modules, `83` software).
+    /// The environment that the category names: the high bit says test (`80` cards, `82` modules,
+    /// `83` software).
     pub(crate) fn environment(&self) -> Option<Environment> {
         let category = self.category?;
         Some(if category & 0x80 == 0 { Environment::Production } else { Environment::Test })

@@ -61,8 +61,8 @@ impl CrlSet {
         self.held.iter().map(|held| held.info.next_update).min()
     }
 
-    /// This set plus the good ones of `ders`; per issuer the latest is kept, and one that has not expired is never
-    /// replaced by one that has (ECO.1.1.7: keep the last non-expired CRL).
+    /// This set plus the good ones of `ders`; per issuer the latest is kept, and one that has not
+    /// expired is never replaced by one that has (ECO.1.1.7: keep the last non-expired CRL).
     pub fn with(&self, ders: &[Vec<u8>], anchors: &Anchors, at: Timestamp) -> (CrlSet, CrlReport) {
         let mut next = self.clone();
         let mut report = CrlReport::default();

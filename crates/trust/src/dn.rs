@@ -1,8 +1,10 @@
-//! Distinguished names, read with the tolerance that the real list needs and compared after one normalisation.
+//! Distinguished names, read with the tolerance that the real list needs and compared after one
+//! normalisation.
 //!
-//! Irregularities answered (spec identity-directory §4.3): quoted and unquoted values, inner bare or doubled quotes,
-//! NBSP and runs of blanks, blanks around separators and at the end of values, `L` for `ST`, `Paris(75)` for
-//! `Paris (75)`, hyphens for blanks in a département, letter case, NFC and NFD.
+//! Irregularities answered (spec identity-directory §4.3): quoted and unquoted values, inner bare
+//! or doubled quotes, NBSP and runs of blanks, blanks around separators and at the end of values,
+//! `L` for `ST`, `Paris(75)` for `Paris (75)`, hyphens for blanks in a département, letter case,
+//! NFC and NFD.
 
 use crate::TrustError;
 use crate::limits::{DN_ATTRIBUTES_MAX, DN_BYTES_MAX};
@@ -212,7 +214,8 @@ fn split_type(rest: &str) -> Option<(&str, &str)> {
     (1..=40).contains(&name.len()).then_some((name, after))
 }
 
-/// What stands after a separator, when `rest` starts with one: a separator is only one before `TYPE=`, or at the end.
+/// What stands after a separator, when `rest` starts with one: a separator is only one before
+/// `TYPE=`, or at the end.
 fn after_separator(rest: &str) -> Option<&str> {
     let after = rest.strip_prefix([',', ';', '+'])?;
     (after.trim().is_empty() || split_type(after).is_some()).then_some(after)
@@ -236,7 +239,8 @@ fn split_value(rest: &str) -> Result<(String, &str), TrustError> {
     Ok((text(value)?.trim_end().to_owned(), ""))
 }
 
-/// A quoted value, `inner` starting after its opening quote; `None` when that quote is a bare one inside the value.
+/// A quoted value, `inner` starting after its opening quote; `None` when that quote is a bare one
+/// inside the value.
 fn split_quoted(inner: &str) -> Result<Option<(String, &str)>, TrustError> {
     let mut value = Vec::new();
     let mut at = 0;
@@ -264,7 +268,8 @@ fn split_quoted(inner: &str) -> Result<Option<(String, &str)>, TrustError> {
     Ok(None)
 }
 
-/// One character of a value, RFC 4514 2.4 escapes resolved; returns how many octets of `rest` it took.
+/// One character of a value, RFC 4514 2.4 escapes resolved; returns how many octets of `rest` it
+/// took.
 fn take_char(rest: &str, value: &mut Vec<u8>) -> Result<usize, TrustError> {
     let bytes = rest.as_bytes();
     if bytes[0] != b'\\' {
@@ -289,7 +294,8 @@ fn text(value: Vec<u8>) -> Result<String, TrustError> {
 }
 
 impl fmt::Display for Dn {
-    /// RFC 4514, most specific attribute first; control characters escaped, so that a log line stays one line.
+    /// RFC 4514, most specific attribute first; control characters escaped, so that a log line
+    /// stays one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (name, value)) in self.attributes.iter().enumerate() {
             if i > 0 {

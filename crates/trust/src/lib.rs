@@ -1,8 +1,9 @@
 //! # trust: who is in the trust space, and for which domains
 //!
-//! *Lives here:* the liste blanche (XML-DSig, index), distinguished names, IGC-Santé paths, CRLs, product category,
-//! TLS configurations, and the verdicts: [`TrustedPeer`], [`AuthorizedSender`], [`AuthorizedDestination`], proofs that
-//! only this room makes. Every refusal is a [`Rule`] with its [`Evidence`].
+//! *Lives here:* the liste blanche (XML-DSig, index), distinguished names, IGC-Santé paths, CRLs,
+//! product category, TLS configurations, and the verdicts: [`TrustedPeer`], [`AuthorizedSender`],
+//! [`AuthorizedDestination`], proofs that only this room makes. Every refusal is a [`Rule`] with
+//! its [`Evidence`].
 //! *Never enters:* files, sockets, clocks, tokio. Bytes and instants in, verdicts out.
 //! *Who may call:* doors and workers, `delivery`, the binary, `directory-sync`.
 //! *Serves:* spec mssante §1, identity-directory §3 and §4; XML-DSig 1.1, exclusive C14N, RFC 5280.

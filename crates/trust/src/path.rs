@@ -59,7 +59,8 @@ pub(crate) struct Revocation<'a> {
     pub depth: RevocationDepth,
 }
 
-/// Builds a path from `chain[0]` to a root of `anchors`, using what the peer sent and what the bundle holds.
+/// Builds a path from `chain[0]` to a root of `anchors`, using what the peer sent and what the
+/// bundle holds.
 pub(crate) fn verify(
     chain: &[CertificateDer<'_>],
     anchors: &Anchors,

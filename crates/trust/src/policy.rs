@@ -12,7 +12,8 @@ pub enum Environment {
 /// Extended key usage asked of a peer (spec mssante §15 row 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EkuPolicy {
-    /// `clientAuth` of a peer that calls us, `serverAuth` of a peer we call, whenever the extension is present.
+    /// `clientAuth` of a peer that calls us, `serverAuth` of a peer we call, whenever the extension
+    /// is present.
     Strict,
     /// Either of the two, or no extension at all.
     Any,
@@ -41,7 +42,8 @@ pub enum RevocationDepth {
 pub enum DnMatching {
     /// Every attribute equal after normalisation.
     Strict,
-    /// CN and OU equal after normalisation. For the time of a raison-sociale edit; off during audits.
+    /// CN and OU equal after normalisation. For the time of a raison-sociale edit; off during
+    /// audits.
     CnOu,
 }
 
@@ -68,7 +70,8 @@ pub enum NullSender {
 pub struct TrustPolicy {
     /// Which hierarchy.
     pub environment: Environment,
-    /// CN of the issuers that may sign operator certificates. Empty: the ORGANISATIONS authority of `environment`.
+    /// CN of the issuers that may sign operator certificates. Empty: the ORGANISATIONS authority of
+    /// `environment`.
     pub operator_issuer_cns: Vec<String>,
     /// Extended key usage of peers.
     pub eku: EkuPolicy,
@@ -84,13 +87,15 @@ pub struct TrustPolicy {
     pub null_sender: NullSender,
     /// Subject CN that a signer of the list may bear.
     pub signer_cns: Vec<String>,
-    /// How long after the end of its signer's validity a list issued within it may still be installed.
+    /// How long after the end of its signer's validity a list issued within it may still be
+    /// installed.
     pub signer_expiry_grace_secs: i64,
     /// How far in the future `DateDeGeneration` may lie.
     pub list_future_secs_max: i64,
     /// Age of the list from which it is called old in logs and metrics.
     pub list_age_warn_secs: i64,
-    /// Age of the list from which nothing is accepted on its word; `None`: the last good list serves for ever.
+    /// Age of the list from which nothing is accepted on its word; `None`: the last good list
+    /// serves for ever.
     pub list_age_refuse_secs: Option<i64>,
 }
 
@@ -124,7 +129,8 @@ impl TrustPolicy {
         }
     }
 
-    /// CN of the authorities whose leaves are operators (spec identity-directory §3.8 rule 1: never PERSONNES).
+    /// CN of the authorities whose leaves are operators (spec identity-directory §3.8 rule 1: never
+    /// PERSONNES).
     pub fn issuer_cns(&self) -> Vec<&str> {
         if !self.operator_issuer_cns.is_empty() {
             return self.operator_issuer_cns.iter().map(String::as_str).collect();
@@ -141,7 +147,8 @@ pub(crate) fn organisations_cn(environment: Environment) -> &'static str {
     }
 }
 
-/// One row per unknown of the référentiels: `(name, default, meaning, source)`. Printed by `palombe trust policy`.
+/// One row per unknown of the référentiels: `(name, default, meaning, source)`. Printed by `palombe
+/// trust policy`.
 pub const POLICY_TABLE: &[(&str, &str, &str, &str)] = &[
     (
         "environment",

@@ -182,8 +182,8 @@ impl TrustState {
         &self.inner.anchors
     }
 
-    /// Tells the state what time it is. Every call that takes an instant does so too; what does not (age of the list
-    /// in `authorize_*` and `in_trust_space`) uses the latest instant told.
+    /// Tells the state what time it is. Every call that takes an instant does so too; what does not
+    /// (age of the list in `authorize_*` and `in_trust_space`) uses the latest instant told.
     pub fn observe(&self, at: Timestamp) {
         self.inner.latest.fetch_max(at.0, Ordering::Relaxed);
     }
@@ -246,8 +246,8 @@ impl TrustState {
         report
     }
 
-    /// Judges the certificate of a peer: path, dates, usage, category, revocation. The door calls it right after the
-    /// handshake with what the peer sent, leaf first.
+    /// Judges the certificate of a peer: path, dates, usage, category, revocation. The door calls
+    /// it right after the handshake with what the peer sent, leaf first.
     ///
     /// # Errors
     /// A [`Refusal`] whose rule is one of `peer.*`.
@@ -292,7 +292,8 @@ impl TrustState {
         crls: &CrlSet,
     ) -> Result<(), (Rule, String)> {
         let policy = &self.inner.policy;
-        // spec identity-directory §3.8, in its order: chain, dates, usage, revocation, then environment.
+        // spec identity-directory §3.8, in its order: chain, dates, usage, revocation, then
+        // environment.
         let revocation =
             Revocation { crls, unknown: policy.unknown_revocation, depth: policy.revocation_depth };
         let purposes = Purposes::of_peer(policy.eku, role);
@@ -346,7 +347,8 @@ impl TrustState {
             return Err(Refusal::new(Rule::PeerNotInList, detail, evidence()));
         }
         match path {
-            // spec mssante §1.5: a DSN or MDN; the DN must be listed, the header From is checked afterwards.
+            // spec mssante §1.5: a DSN or MDN; the DN must be listed, the header From is checked
+            // afterwards.
             ReversePath::Null if policy.null_sender == NullSender::Refuse => {
                 let detail = format!("MAIL FROM:<> from {dn}");
                 return Err(Refusal::new(Rule::SenderNullRefused, detail, evidence()));
@@ -399,7 +401,8 @@ impl TrustState {
         Err(Refusal::new(Rule::DestinationNotInList, detail, evidence))
     }
 
-    /// A server configuration: TLS 1.2 and 1.3, and no resumption when the peer's certificate matters.
+    /// A server configuration: TLS 1.2 and 1.3, and no resumption when the peer's certificate
+    /// matters.
     ///
     /// # Errors
     /// [`TrustError::Tls`].

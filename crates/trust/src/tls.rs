@@ -1,7 +1,9 @@
-//! TLS for operators: the handshake proves possession of the key; the verdict on the chain is `judge_peer`'s.
+//! TLS for operators: the handshake proves possession of the key; the verdict on the chain is
+//! `judge_peer`'s.
 //!
-//! Both verifiers accept any chain on purpose, so that a refused peer reads an SMTP reply and the journal holds a
-//! rule instead of a TLS alert. A door calls `judge_peer` right after the handshake, before trusting any other byte.
+//! Both verifiers accept any chain on purpose, so that a refused peer reads an SMTP reply and the
+//! journal holds a rule instead of a TLS alert. A door calls `judge_peer` right after the
+//! handshake, before trusting any other byte.
 
 use crate::{Anchors, TrustError};
 use palombe_vocabulary::Secret;
@@ -24,7 +26,8 @@ use std::sync::Arc;
 pub enum ClientAuth {
     /// Submission and IMAP.
     None,
-    /// Between operators. A peer without a certificate still gets through the handshake, to be refused in words.
+    /// Between operators. A peer without a certificate still gets through the handshake, to be
+    /// refused in words.
     Request,
 }
 
@@ -38,7 +41,8 @@ impl TlsIdentity {
     /// Reads a chain (leaf first) and its private key (PKCS#8, PKCS#1 or SEC1).
     ///
     /// # Errors
-    /// [`TrustError::Identity`] when one is missing or unreadable, or when they do not belong together.
+    /// [`TrustError::Identity`] when one is missing or unreadable, or when they do not belong
+    /// together.
     pub fn from_pem(chain_pem: &[u8], key_pem: &Secret<Vec<u8>>) -> Result<Self, TrustError> {
         let chain = CertificateDer::pem_slice_iter(chain_pem)
             .collect::<Result<Vec<_>, _>>()
@@ -91,7 +95,8 @@ pub(crate) fn server(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone())));
     if client_auth == ClientAuth::Request {
-        // No resumption between operators: each session meets the list and the CRLs of its own time.
+        // No resumption between operators: each session meets the list and the CRLs of its own
+        // time.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }

@@ -248,3 +248,38 @@ fn xmlsec_agrees() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!verify(&altered).unwrap().status.success());
 }
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// Whatever is done to some bytes of a good list, nothing panics and no other list is accepted.
+        #[test]
+        fn a_mutilated_list_is_refused(
+            at in 0.0..1.0f64,
+            cut in 0usize..40,
+            put in "[<>&;/\"=a-zA-Z !\\[\\]#x0-9\r\n\u{e9}-]{0,12}",
+        ) {
+            let list = pki("liste-blanche.xml");
+            let start = (list.len() as f64 * at) as usize;
+            let end = (start + cut).min(list.len());
+            let altered = [&list[..start], put.as_bytes(), &list[end..]].concat();
+            palombe_trust::fuzz::liste_blanche(&altered);
+            // What is still accepted differs in nothing that XML tells apart (CRLF, a last line end).
+            if let Ok(altered) = verify(&altered) {
+                let good = verify(&list).unwrap();
+                prop_assert!(diff(&good, &altered).is_empty());
+                prop_assert_eq!(good.generated_at(), altered.generated_at());
+            }
+        }
+
+        #[test]
+        fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            palombe_trust::fuzz::liste_blanche(&bytes);
+            prop_assert!(verify(&bytes).is_err());
+        }
+    }
+}

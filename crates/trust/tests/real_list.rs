@@ -9,7 +9,8 @@ use std::time::Instant;
 
 const REAL: &str = "data/listeblanche/listeblanchemssante-2025-02-28-signed.xml";
 
-/// The certificate embedded in a list, as PEM: its intermediate is not available, so it is its own anchor.
+/// The certificate embedded in a list, as PEM: its intermediate is not available, so it is its own
+/// anchor.
 fn embedded(list: &[u8]) -> Anchors {
     let text = std::str::from_utf8(list).unwrap();
     let start = text.find("<X509Certificate>").unwrap() + "<X509Certificate>".len();
@@ -81,7 +82,8 @@ fn any_changed_byte_is_refused() {
         let verdict = ListeBlanche::verify(&altered, &anchors, &options());
         assert!(verdict.is_err(), "byte {position} altered, still accepted");
     }
-    // What XML calls equal and a byte comparison does not: line ends, blanks, references, base64 folding.
+    // What XML calls equal and a byte comparison does not: line ends, blanks, references, base64
+    // folding.
     let text = String::from_utf8(bytes).unwrap();
     for (from, to) in [
         ("\n    <Liste", "\r    <Liste"),

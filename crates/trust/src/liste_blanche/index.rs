@@ -1,4 +1,5 @@
-//! The relation (domain × DN), indexed both ways. Matches are exact, never by suffix (spec mssante §1.1).
+//! The relation (domain × DN), indexed both ways. Matches are exact, never by suffix (spec mssante
+//! §1.1).
 
 use super::parse::Parsed;
 use super::signature::{self, VerifyOptions};

@@ -15,7 +15,8 @@ pub use signature::VerifyOptions;
 /// Namespace of the list (spec mssante §1.1).
 pub(crate) const LIST_NS: &str = "https://listeblanche.mssante.fr/schema";
 
-/// Surface, signature structure, canonicalisation and parse of `bytes`, whatever the signature is worth.
+/// Surface, signature structure, canonicalisation and parse of `bytes`, whatever the signature is
+/// worth.
 pub(crate) fn fuzz(bytes: &[u8]) {
     if let Ok(surface) = surface::read(bytes) {
         if let Some(signature) = &surface.signature {

@@ -1,4 +1,5 @@
-//! The schema of the list, read as a stream from the canonical bytes that were digested, and from nothing else.
+//! The schema of the list, read as a stream from the canonical bytes that were digested, and from
+//! nothing else.
 
 use super::LIST_NS;
 use crate::TrustError;
@@ -22,7 +23,8 @@ pub(super) struct Parsed {
     pub rows: Vec<Row>,
 }
 
-/// Reads the canonical payload: exactly the elements of spec mssante §1.1, in their order, and no attribute.
+/// Reads the canonical payload: exactly the elements of spec mssante §1.1, in their order, and no
+/// attribute.
 pub(super) fn parse(canonical: &[u8]) -> Result<Parsed, TrustError> {
     let text = std::str::from_utf8(canonical).map_err(|_| schema("it is not UTF-8"))?;
     let mut stream = Stream { reader: NsReader::from_str(text) };

@@ -14,7 +14,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fmt::Write as _;
 
-/// An unsigned list in the making. Every value is written as text; none is checked, so that tests can be wrong.
+/// An unsigned list in the making. Every value is written as text; none is checked, so that tests
+/// can be wrong.
 #[derive(Clone, Debug)]
 pub struct ListDraft {
     /// `DateDeGeneration`.
@@ -58,11 +59,12 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Signs an unsigned list with an RSA key: enveloped, exclusive C14N, RSA-SHA256, as the last child of the root.
-/// For test lists: the real one is signed by ANS.
+/// Signs an unsigned list with an RSA key: enveloped, exclusive C14N, RSA-SHA256, as the last child
+/// of the root. For test lists: the real one is signed by ANS.
 ///
 /// # Errors
-/// [`TrustError::Xml`] when the list cannot be read or is signed already; [`TrustError::Identity`] for the key.
+/// [`TrustError::Xml`] when the list cannot be read or is signed already; [`TrustError::Identity`]
+/// for the key.
 pub fn sign(
     unsigned: &[u8],
     signer_pem: &[u8],

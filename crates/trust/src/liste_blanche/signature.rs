@@ -1,7 +1,8 @@
 //! The enveloped XML-DSig of the list (spec mssante §1.2), with one accepted form and no other.
 //!
-//! bergshamra-c14n canonicalises; grammar, algorithms, digest and key are checked here. The payload handed on is the
-//! canonical text that was digested, so a wrapped or moved copy cannot be read in the place of what was signed.
+//! bergshamra-c14n canonicalises; grammar, algorithms, digest and key are checked here. The payload
+//! handed on is the canonical text that was digested, so a wrapped or moved copy cannot be read in
+//! the place of what was signed.
 
 use super::parse::resolve;
 use super::surface::{Surface, xml};
@@ -39,12 +40,14 @@ pub struct VerifyOptions {
     pub signer_expiry_grace_secs: i64,
     /// How far after `at` the list may be dated.
     pub future_secs_max: i64,
-    /// CRLs in which the signer must not be named; unknown status is accepted, since a list must load before CRLs do.
+    /// CRLs in which the signer must not be named; unknown status is accepted, since a list must
+    /// load before CRLs do.
     pub crls: Option<Arc<CrlSet>>,
 }
 
 impl VerifyOptions {
-    /// Signed by `alb.mssante.fr`, at this instant, without grace, either environment, without CRLs.
+    /// Signed by `alb.mssante.fr`, at this instant, without grace, either environment, without
+    /// CRLs.
     pub fn at(at: Timestamp) -> Self {
         VerifyOptions {
             signer_cns: vec!["alb.mssante.fr".to_owned()],
@@ -101,17 +104,19 @@ fn judge_signer(
     if !(signer.digital_signature || signer.non_repudiation) {
         return Err(refused("its key usage does not allow signatures".to_owned()));
     }
-    if let (Some(wanted), Some(found)) = (options.environment, signer.environment())
-        && wanted != found
+    if let Some(wanted) = options.environment
+        && signer.environment() != Some(wanted)
     {
-        return Err(refused(format!("it is a {found:?} certificate, {wanted:?} is expected")));
+        let found = signer.category.map_or("none".to_owned(), |c| format!("{c:02x}"));
+        return Err(refused(format!("its product category is {found}, {wanted:?} is expected")));
     }
     let issuer = signer.issuer.cn().unwrap_or_default();
     let issuers = &options.signer_issuer_cns;
     if !issuers.is_empty() && !issuers.iter().any(|wanted| wanted == issuer) {
         return Err(refused(format!("its issuer is {issuer:?}, not one of {issuers:?}")));
     }
-    // An anchor that is not an authority was given as the exact signer: the path is the certificate itself.
+    // An anchor that is not an authority was given as the exact signer: the path is the certificate
+    // itself.
     if anchors.holds_leaf(der) {
         return Ok(signer);
     }
@@ -126,7 +131,8 @@ fn judge_signer(
     Ok(signer)
 }
 
-/// The instant at which the path is judged: `at`, drawn back to the end of validity within the grace.
+/// The instant at which the path is judged: `at`, drawn back to the end of validity within the
+/// grace.
 fn within(signer: &Facts, options: &VerifyOptions) -> Timestamp {
     let last = signer.not_after.plus_secs(options.signer_expiry_grace_secs);
     if options.at > signer.not_after && options.at <= last { signer.not_after } else { options.at }
@@ -269,7 +275,8 @@ impl Element {
         children.map_err(|_| form(format!("{name} does not hold exactly {N} elements")))
     }
 
-    /// Base64 in lines that end in LF or CRLF (signers write `&#13;` there), without any other blank.
+    /// Base64 in lines that end in LF or CRLF (signers write `&#13;` there), without any other
+    /// blank.
     fn base64(&self, name: &str) -> Result<Vec<u8>, TrustError> {
         if !self.children.is_empty() {
             return Err(form(format!("{name} holds elements")));

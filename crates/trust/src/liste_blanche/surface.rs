@@ -1,16 +1,18 @@
 //! What is looked at before canonicalisation: the bytes as received.
 //!
-//! Whatever the signature would not cover is refused here, so that one changed byte is one refusal: DTD, entities,
-//! comments, processing instructions, CDATA, lone CR, line ends and tabs inside tags, references in another form than
-//! the one we read. Two of these also keep bergshamra-c14n 0.11 from its known faults (line ends in CDATA and
-//! attributes, white space in attribute values). CRLF becomes LF as XML 1.0 2.11 says.
+//! Whatever the signature would not cover is refused here, so that one changed byte is one refusal:
+//! DTD, entities, comments, processing instructions, CDATA, lone CR, line ends and tabs inside
+//! tags, references in another form than the one we read. Two of these also keep bergshamra-c14n
+//! 0.11 from its known faults (line ends in CDATA and attributes, white space in attribute values).
+//! CRLF becomes LF as XML 1.0 2.11 says.
 
 use crate::TrustError;
-use crate::limits::{LIST_BYTES_MAX, SIGNATURE_BYTES_MAX, XML_DEPTH_MAX};
+use crate::limits::{LIST_BYTES_MAX, SIGNATURE_BYTES_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-/// The document without its `Signature`, as the enveloped-signature transform leaves it, and the `Signature`.
+/// The document without its `Signature`, as the enveloped-signature transform leaves it, and the
+/// `Signature`.
 pub(super) struct Surface {
     pub payload: String,
     pub signature: Option<String>,
@@ -131,8 +133,12 @@ impl Walk<'_> {
         if self.text[start..end].contains(['\n', '\t']) {
             return Err(xml(start, "a line end or a tab inside a tag"));
         }
-        for attribute in e.attributes() {
+        // Counted while read: the check for duplicates is quadratic.
+        for (count, attribute) in e.attributes().enumerate() {
             let attribute = attribute.map_err(|e| xml(start, e.to_string()))?;
+            if count == XML_ATTRIBUTES_MAX {
+                return Err(xml(start, "a tag has too many attributes"));
+            }
             if attribute.value.contains(['<', '&']) {
                 return Err(xml(start, "a reference or < in an attribute value"));
             }
