@@ -461,3 +461,20 @@ fn a_peer_without_certificate_gets_through_to_be_refused_in_words() {
         assert_eq!(refusal.rule, Rule::PeerNoCertificate);
     }
 }
+
+/// Printed, not asserted: what a connection costs this room.
+#[test]
+fn the_price_of_a_verdict() {
+    let state = state(TrustPolicy::test());
+    let chain = chain("op-alpha");
+    let time = |label: &str, rounds: i64, step_secs: i64| {
+        let started = std::time::Instant::now();
+        for i in 0..rounds {
+            let at = now().plus_secs(1_000 + i * step_secs);
+            state.judge_peer(&chain, PeerRole::Client, at).unwrap();
+        }
+        println!("{label}: {:?} per verdict", started.elapsed() / rounds as u32);
+    };
+    time("first verdict on a chain", 200, 3600); // each beyond the memory of the one before
+    time("remembered verdict", 2000, 0);
+}
