@@ -29,7 +29,14 @@ pub struct Account {
 pub fn curl_submit(account: &Account, to: &str, message: &Path) -> Result<Output> {
     let port = account.submission.port();
     let mut command = curl(account, port, account.submission);
-    command.args(["--ssl-reqd", "--mail-from", &account.address, "--mail-rcpt", to, "--upload-file"]);
+    command.args([
+        "--ssl-reqd",
+        "--mail-from",
+        &account.address,
+        "--mail-rcpt",
+        to,
+        "--upload-file",
+    ]);
     command.arg(message).arg(format!("smtp://{}:{port}/client", account.host));
     process::run(&mut command)
 }
@@ -82,20 +89,32 @@ pub fn mbsync_config(account: &Account, local: &Path, password: &Path) -> Result
     writeln!(text, "SSLType IMAPS\nSystemCertificates no")?;
     writeln!(text, "CertificateFile {}\n", pki::anchors().display())?;
     writeln!(text, "IMAPStore far\nAccount bal\n")?;
-    writeln!(text, "MaildirStore near\nPath {0}/\nInbox {0}/INBOX\nSubFolders Verbatim\n", local.display())?;
-    writeln!(text, "Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSync All")?;
+    writeln!(
+        text,
+        "MaildirStore near\nPath {0}/\nInbox {0}/INBOX\nSubFolders Verbatim\n",
+        local.display()
+    )?;
+    writeln!(
+        text,
+        "Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSync All"
+    )?;
     writeln!(text, "SyncState *")?;
     Ok(text)
 }
 
 /// mbsync: one synchronisation; what it printed.
 pub fn mbsync(config: &Path) -> Result<String> {
-    let output = process::run(Command::new("mbsync").arg("-c").arg(config).args(["--verbose", "--all"]))?;
+    let output =
+        process::run(Command::new("mbsync").arg("-c").arg(config).args(["--verbose", "--all"]))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Connects to a port of operators with mutual TLS, as the operator `certificate`.
-pub fn operator_target(certificate: &str, address: SocketAddr, server_name: &str) -> Result<SmtpTarget> {
+pub fn operator_target(
+    certificate: &str,
+    address: SocketAddr,
+    server_name: &str,
+) -> Result<SmtpTarget> {
     let (chain, key) = (pki::certificate(certificate), pki::key(certificate));
     Ok(SmtpTarget {
         address,
@@ -108,7 +127,12 @@ pub fn operator_target(certificate: &str, address: SocketAddr, server_name: &str
 }
 
 /// Sends one message as an operator; the whole conversation must end with 250 to succeed.
-pub fn operator_send(target: &SmtpTarget, from: &str, to: &[&str], message: &[u8]) -> Result<Outcome> {
+pub fn operator_send(
+    target: &SmtpTarget,
+    from: &str,
+    to: &[&str],
+    message: &[u8],
+) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut session = SmtpSession::open(target).await?;

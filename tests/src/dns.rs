@@ -24,7 +24,12 @@ impl Dns {
         let site = Site::new("dns")?;
         let address = site.at(site::DNS);
         let mut command = Command::new("/usr/sbin/dnsmasq");
-        command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"]);
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+        ]);
         command.args(["--bind-interfaces", "--log-facility=-", "--local=/#/"]);
         command.arg(format!("--user={}", user()));
         command.arg(format!("--pid-file={}", site.folder().join("pid").display()));

@@ -9,9 +9,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// LMTP, on the address of the instance.
-const LMTP: u16 = 2024;
-
 /// The instance; stopped when dropped.
 pub struct Dovecot {
     server: Running,
@@ -35,7 +32,7 @@ impl Dovecot {
         command.arg("-F").arg("-c").arg(config);
         let mut server = Running::start("dovecot", &mut command, &site.folder().join("start.log"))?;
         server.wait_listening(site.at(site::IMAPS))?;
-        server.wait_listening(site.at(LMTP))?;
+        server.wait_listening(site.at(site::LMTP))?;
         Ok(Dovecot { server, site })
     }
 
@@ -46,13 +43,18 @@ impl Dovecot {
 
     /// LMTP.
     pub fn lmtp(&self) -> SocketAddr {
-        self.site.at(LMTP)
+        self.site.at(site::LMTP)
     }
 
     /// What it logged.
     pub fn log(&self) -> String {
         let mail = std::fs::read(self.site.folder().join("log")).unwrap_or_default();
         self.server.log() + &String::from_utf8_lossy(&mail)
+    }
+
+    /// Processor time of its processes, seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.server.cpu_seconds()
     }
 
     /// Memory of all its processes, octets.
@@ -99,7 +101,7 @@ service imap-login {{
 service lmtp {{
   inet_listener lmtp {{
     address = {ip}
-    port = {LMTP}
+    port = {lmtp}
   }}
 }}
 ",
@@ -108,5 +110,6 @@ service lmtp {{
         key = pki::key(certificate).display(),
         mail = mail.display(),
         imaps = site::IMAPS,
+        lmtp = site::LMTP,
     )
 }

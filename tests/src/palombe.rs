@@ -61,7 +61,11 @@ impl Palombe {
         let values = [
             ("server", "hostname", quoted(format!("smtp.{}.mssante.test", self.name))),
             ("server", "data_folder", quoted(folder.join("data").display())),
-            ("tls", "certificate", quoted(pki::certificate(&format!("op-{}", self.name)).display())),
+            (
+                "tls",
+                "certificate",
+                quoted(pki::certificate(&format!("op-{}", self.name)).display()),
+            ),
             ("tls", "key", quoted(key.display())),
             ("tls", "anchors", quoted(pki::anchors().display())),
             ("trust", "environment", quoted("test")),
@@ -72,7 +76,11 @@ impl Palombe {
             (
                 "submission",
                 "listen",
-                format!("[\"{}\", \"127.0.0.1:{}\"]", site.at(site::SUBMISSION), self.localhost_submission),
+                format!(
+                    "[\"{}\", \"127.0.0.1:{}\"]",
+                    site.at(site::SUBMISSION),
+                    self.localhost_submission
+                ),
             ),
             ("imap", "listen", format!("[\"{}\"]", site.at(site::IMAP))),
             (
@@ -238,6 +246,11 @@ impl Palombe {
     /// What it logged since the first start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Processor time of its processes, seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.server.as_ref().map_or(0.0, Running::cpu_seconds)
     }
 
     /// Memory of its process, octets.

@@ -72,12 +72,29 @@ pub fn missing() -> Option<String> {
 }
 
 impl Postfix {
-    /// Writes its configuration and starts it.
+    /// Takes a place for it; nothing runs yet.
+    pub fn prepare(settings: PostfixSettings) -> Result<Postfix> {
+        let site = Site::new("postfix")?;
+        let mail = site.subfolder("mail")?;
+        chown(&mail, Some(MAIL_ID), Some(MAIL_ID))?;
+        Ok(Postfix { settings, site, server: None })
+    }
+
+    /// Prepares and starts it.
     pub fn start(settings: PostfixSettings) -> Result<Postfix> {
-        let mut postfix = Postfix { settings, site: Site::new("postfix")?, server: None };
-        postfix.configure()?;
+        let mut postfix = Postfix::prepare(settings)?;
         postfix.resume()?;
         Ok(postfix)
+    }
+
+    /// Where accepted mail goes from the next start on.
+    pub fn deliver(&mut self, delivery: Delivery) {
+        self.settings.delivery = delivery;
+    }
+
+    /// A route to another operator, from the next start on.
+    pub fn route(&mut self, domain: &str, address: SocketAddr) {
+        self.settings.routes.push((domain.to_owned(), address));
     }
 
     /// Where operators come in (mutual TLS).
@@ -107,6 +124,11 @@ impl Postfix {
         own + &String::from_utf8_lossy(&mail)
     }
 
+    /// Processor time of its processes, seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.server.as_ref().map_or(0.0, Running::cpu_seconds)
+    }
+
     /// Memory of all its processes, octets.
     pub fn memory_bytes(&self) -> u64 {
         self.server.as_ref().map_or(0, Running::memory_bytes)
@@ -120,10 +142,13 @@ impl Postfix {
         Ok(())
     }
 
-    /// Starts it again.
+    /// Writes its configuration and starts it.
     pub fn resume(&mut self) -> Result<()> {
-        let mut command = Command::new("/usr/sbin/postfix");
-        command.arg("-c").arg(self.config()).arg("start-fg");
+        self.configure()?;
+        // "check" makes the queue folders; "postfix start-fg" would fork, and the fork could not be ended by id.
+        process::run(Command::new("/usr/sbin/postfix").arg("-c").arg(self.config()).arg("check"))?;
+        let mut command = Command::new("/usr/lib/postfix/sbin/master");
+        command.arg("-c").arg(self.config()).arg("-d");
         let mut server =
             Running::start("postfix", &mut command, &self.site.folder().join("start.log"))?;
         server.wait_listening(self.smtp())?;
@@ -140,9 +165,19 @@ impl Postfix {
 
     /// The queue, one JSON object a line.
     pub fn queue(&self) -> Result<String> {
-        let output =
-            process::run(Command::new("/usr/sbin/postqueue").arg("-c").arg(self.config()).arg("-j"))?;
+        let output = process::run(
+            Command::new("/usr/sbin/postqueue").arg("-c").arg(self.config()).arg("-j"),
+        )?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Messages in the queue: accepted, not yet in a mailbox.
+    pub fn queued(&self) -> usize {
+        let queue = self.site.folder().join("queue");
+        ["incoming", "active", "deferred", "maildrop"]
+            .iter()
+            .map(|name| count(&queue.join(name)))
+            .sum()
     }
 
     fn config(&self) -> PathBuf {
@@ -153,8 +188,6 @@ impl Postfix {
         let etc = self.site.subfolder("etc")?;
         self.site.subfolder("queue")?;
         let data = self.site.subfolder("data")?;
-        let mail = self.site.subfolder("mail")?;
-        chown(&mail, Some(MAIL_ID), Some(MAIL_ID))?;
         let owner = postfix_owner()?;
         chown(&data, Some(owner), None)?;
         std::fs::write(etc.join("main.cf"), self.main_cf()?)?;
@@ -284,4 +317,17 @@ fn postfix_owner() -> Result<u32> {
         .lines()
         .find_map(|line| line.strip_prefix("postfix:")?.split(':').nth(1)?.parse().ok())
         .context("the machine has no user named postfix")
+}
+
+/// Files in a folder and its subfolders.
+fn count(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => count(&entry.path()),
+            Ok(_) => 1,
+            Err(_) => 0,
+        })
+        .sum()
 }

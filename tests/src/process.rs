@@ -96,6 +96,13 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Processor time of the process and all its descendants, also of those that ended, seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        tree(self.child.id()).into_iter().map(cpu_of).sum()
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if self.stop().is_err() {
@@ -123,10 +130,14 @@ pub fn run(command: &mut Command) -> Result<Output> {
 pub fn missing_programs(programs: &[&str]) -> Option<String> {
     let folders = std::env::var("PATH").unwrap_or_default();
     let found = |program: &str| {
-        folders.split(':').chain(["/usr/sbin"]).any(|folder| Path::new(folder).join(program).is_file())
+        folders
+            .split(':')
+            .chain(["/usr/sbin"])
+            .any(|folder| Path::new(folder).join(program).is_file())
     };
     let missing: Vec<&str> = programs.iter().filter(|program| !found(program)).copied().collect();
-    (!missing.is_empty()).then(|| format!("not installed: {} (script/bootstrap test)", missing.join(", ")))
+    (!missing.is_empty())
+        .then(|| format!("not installed: {} (script/bootstrap test)", missing.join(", ")))
 }
 
 /// Is this process the super-user?
@@ -149,7 +160,9 @@ fn tree(root: u32) -> Vec<u32> {
         };
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         // pid (name) state parent …: the name may hold anything, so read after its last parenthesis.
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
         if let Some(parent) = parent {
             parents.push((pid, parent));
         }
@@ -158,7 +171,9 @@ fn tree(root: u32) -> Vec<u32> {
     let mut index = 0;
     while index < found.len() {
         let parent = found[index];
-        found.extend(parents.iter().filter(|(_, above)| *above == parent).map(|(pid, _): &(u32, u32)| pid));
+        found.extend(
+            parents.iter().filter(|(_, above)| *above == parent).map(|(pid, _): &(u32, u32)| pid),
+        );
         index += 1;
     }
     found
@@ -166,8 +181,18 @@ fn tree(root: u32) -> Vec<u32> {
 
 fn memory_of(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let kib = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kib = rollup.lines().find_map(|line| {
+        line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    });
     kib.unwrap_or(0) * 1024
+}
+
+/// Its own time and that of its children that ended, seconds.
+pub fn cpu_of(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // proc(5): utime, stime, cutime, cstime are fields 14 to 17; 3 is the first after the name.
+    let Some((_, rest)) = stat.rsplit_once(')') else { return 0.0 };
+    let ticks =
+        rest.split_whitespace().skip(11).take(4).filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / rustix::param::clock_ticks_per_second() as f64
 }

@@ -16,6 +16,8 @@ pub const SUBMISSION: u16 = 2587;
 pub const IMAP: u16 = 2143;
 /// IMAP over TLS.
 pub const IMAPS: u16 = 2993;
+/// LMTP, for Dovecot.
+pub const LMTP: u16 = 2424;
 /// Name service.
 pub const DNS: u16 = 2053;
 
@@ -37,7 +39,7 @@ impl Site {
             // One address per process and number; 127.64.0.0/10 keeps clear of what people use by hand.
             let [high, low] = (pid as u16).to_be_bytes();
             let ip = IpAddr::V4(Ipv4Addr::new(127, 64 + high % 64, low, number));
-            let free = [SMTP, SUBMISSION, IMAP, IMAPS, DNS]
+            let free = [SMTP, SUBMISSION, IMAP, IMAPS, LMTP, DNS]
                 .iter()
                 .all(|port| TcpListener::bind(SocketAddr::new(ip, *port)).is_ok());
             if free {

@@ -33,7 +33,8 @@ fn a_certificate_is_asked_for() -> Result<()> {
     let peer = Postfix::start(PostfixSettings::peer())?;
     let to = "medecin@postfix.mssante.test";
     let message = mail::plain("a@charge.mssante.test", to, "certificat@charge", "Bonjour.");
-    let mut target = clients::operator_target("op-charge", peer.smtp(), "smtp.postfix.mssante.test")?;
+    let mut target =
+        clients::operator_target("op-charge", peer.smtp(), "smtp.postfix.mssante.test")?;
     let outcome = clients::operator_send(&target, "a@charge.mssante.test", &[to], &message)?;
     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
     target.tls = palombe_load::tls::client_config(&palombe_tests::pki::anchors(), None)?;
