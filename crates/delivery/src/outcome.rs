@@ -107,6 +107,20 @@ impl Delivery {
         Ok(self.store.queue_due(now, limit)?)
     }
 
+    /// Entries that are due and that `wanted` takes, urgent first: the sender looks past a long line of one hosted
+    /// domain, or to one slow destination.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn due_where(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        wanted: &dyn Fn(&DueEntry) -> bool,
+    ) -> Result<Vec<DueEntry>, DeliveryError> {
+        Ok(self.store.queue_due_where(now, limit, wanted)?)
+    }
+
     /// When the next entry is due, if any waits.
     ///
     /// # Errors
