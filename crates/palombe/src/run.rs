@@ -1,0 +1,178 @@
+//! `palombe run`: every room joined, started, and ended in order.
+
+use crate::config::{self, Config};
+use crate::doors::{self, Tasks};
+use crate::logs;
+use crate::metrics::{self, Gauges};
+use crate::snapshots::Snapshots;
+use anyhow::Context;
+use palombe_access::Access;
+use palombe_delivery::Delivery;
+use palombe_driver::{Bus, Pool, Shutdown};
+use palombe_store::{News, Store, StoreSettings};
+use palombe_trust::TrustState;
+use palombe_web_api::{Admin, bind_admin, serve_admin, serve_metrics};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Work waiting for a thread of the pool, at most; past it the doors answer 4xx.
+const POOL_WAITING_MAX: usize = 4096;
+
+/// What the rooms of this process share.
+pub struct House {
+    /// The store.
+    pub store: Store,
+    /// The trust space.
+    pub trust: TrustState,
+    /// Who may open what.
+    pub access: Access,
+    /// What happens to a message.
+    pub delivery: Delivery,
+    /// Where blocking work runs.
+    pub pool: Pool,
+    /// Wakes.
+    pub bus: Bus,
+    /// The end.
+    pub shutdown: Shutdown,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let config = config::load(path)?;
+    logs::install(&config.raw.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let (trigger, shutdown) = Shutdown::new();
+    let house = join(&config, shutdown.clone())?;
+    let raw = &config.raw;
+    let folder = &raw.server.data_folder;
+    let snapshots = Arc::new(Snapshots::new(
+        house.trust.clone(),
+        raw.trust.liste_blanche.clone(),
+        raw.trust.crl_folder.clone(),
+        folder,
+    ));
+    snapshots.start();
+    let mut gauges = Gauges::new(
+        house.store.clone(),
+        house.trust.clone(),
+        snapshots.clone(),
+        config.identity.leaf(),
+    );
+    let mut tasks = Tasks::new();
+    doors::open(&config, &house, &mut gauges, &mut tasks).await?;
+    let gauges = Arc::new(gauges);
+    admin(&config, &house, &gauges, &mut tasks)?;
+    watch(&config, snapshots, &house, &mut tasks);
+    if let Some(address) = config.metrics {
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .with_context(|| format!("metrics.listen {address}"))?;
+        let render: Arc<dyn Fn() -> String + Send + Sync> =
+            Arc::new(move || metrics::render(&gauges));
+        let shutdown = shutdown.clone();
+        tasks.push((
+            "metrics",
+            palombe_driver::spawn("metrics", async move {
+                if let Err(error) = serve_metrics(listener, render, shutdown).await {
+                    tracing::error!(%error, "the metrics page stopped");
+                }
+            }),
+        ));
+    }
+    tracing::info!(hostname = %config.hostname, "palombe serves");
+    until_signal().await?;
+    tracing::info!("shutdown: open transactions end first");
+    trigger.request();
+    for (name, mut task) in tasks {
+        task.join().await;
+        tracing::debug!(name, "ended");
+    }
+    house.pool.close();
+    tracing::info!("palombe has stopped");
+    Ok(())
+}
+
+fn join(config: &Config, shutdown: Shutdown) -> anyhow::Result<House> {
+    let raw = &config.raw;
+    let store = Store::open(&StoreSettings {
+        cache_bytes: raw.store.cache_bytes,
+        free_bytes_min: raw.store.free_bytes_min,
+        ..StoreSettings::new(&raw.server.data_folder)
+    })
+    .with_context(|| format!("server.data_folder {}", raw.server.data_folder.display()))?;
+    let trust = TrustState::new(config.trust.clone(), config.anchors.clone());
+    let access = Access::new(store.clone())?;
+    let delivery = Delivery::new(store.clone(), trust.clone(), config.delivery.clone());
+    let pool = Pool::new(raw.store.threads_max, POOL_WAITING_MAX);
+    let bus = Bus::new();
+    let wakes = bus.clone();
+    store.on_commit(Box::new(move |news| {
+        for one in news {
+            match one {
+                News::Bal { bal, .. } => wakes.wake_bal(*bal),
+                News::Queue { .. } => wakes.wake_queue(),
+            }
+        }
+    }));
+    Ok(House { store, trust, access, delivery, pool, bus, shutdown })
+}
+
+fn admin(
+    config: &Config,
+    house: &House,
+    gauges: &Arc<Gauges>,
+    tasks: &mut Tasks,
+) -> anyhow::Result<()> {
+    let listener = bind_admin(&config.admin_socket)?;
+    let told = gauges.clone();
+    let admin = Admin {
+        store: house.store.clone(),
+        pool: house.pool.clone(),
+        notes: Arc::new(move || metrics::notes(&told)),
+        quota_bytes_default: config.raw.store.quota_bytes_default,
+    };
+    let shutdown = house.shutdown.clone();
+    tasks.push((
+        "admin",
+        palombe_driver::spawn("admin", async move {
+            if let Err(error) = serve_admin(listener, admin, shutdown).await {
+                tracing::error!(%error, "the administration interface stopped");
+            }
+        }),
+    ));
+    Ok(())
+}
+
+/// Looks at the handed-over files again and again, and sweeps blobs that nothing references.
+fn watch(config: &Config, snapshots: Arc<Snapshots>, house: &House, tasks: &mut Tasks) {
+    let period = Duration::from_secs(config.raw.trust.refresh_secs.max(1));
+    let pool = house.pool.clone();
+    let look =
+        palombe_driver::periodic("snapshots", period, 10, house.shutdown.clone(), move || {
+            let (pool, snapshots) = (pool.clone(), snapshots.clone());
+            async move {
+                if pool.run(move || snapshots.look()).await.is_err() {
+                    tracing::warn!("the pool is busy: liste blanche and CRLs are looked at later");
+                }
+            }
+        });
+    tasks.push(("snapshots", look));
+}
+
+async fn until_signal() -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
