@@ -24,10 +24,16 @@ mod journal;
 mod keys;
 pub mod limits;
 mod message;
+#[cfg(test)]
+mod model;
 mod queue;
 mod rows;
 mod spool;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use accept::OnAccepted;
