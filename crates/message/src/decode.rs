@@ -84,7 +84,9 @@ impl Base64Decoder {
         out.reserve(piece.len() / 4 * 3 + 3);
         while let Some((&octet, rest)) = piece.split_first() {
             if self.digits == 0 {
-                piece = decode_quads(piece, out);
+                let after_quads = decode_quads(piece, out);
+                self.padded &= after_quads.len() == piece.len();
+                piece = after_quads;
                 let Some((&next, after)) = piece.split_first() else { return };
                 self.octet(next, out);
                 piece = after;
@@ -276,6 +278,7 @@ mod tests {
         check(Encoding::Base64, "Ym9*uam91cg==", "bonjour", false);
         check(Encoding::Base64, "Y", "", false);
         check(Encoding::Base64, "====", "", false);
+        check(Encoding::Base64, "Yg==Ym9u=", "bbon", false);
     }
 
     #[test]
