@@ -5,8 +5,7 @@ use crate::error::{Failure, Stop};
 use crate::reply::DONE;
 use crate::session::Session;
 use palombe_imap_proto::{DELIMITER, Mailbox, SpecialUse as Attribute};
-use palombe_store::{Folder, SpecialUse, Store, StoreError};
-use palombe_vocabulary::BalId;
+use palombe_store::{SpecialUse, Store, StoreError};
 
 pub(super) async fn create(
     session: &mut Session,
@@ -110,29 +109,12 @@ pub(super) async fn rename(session: &mut Session, from: &Mailbox, to: &Mailbox) 
             }
             return Ok(Ok(()));
         }
-        rename_tree(store, bal, &folders, folder, &to)?;
+        // Inferior names follow in the same batch (RFC 9051 6.3.6).
+        store.folder_rename(bal, folder.id, &to)?;
         Ok(Ok(()))
     };
     session.in_store(work).await.map_err(name_error)??;
     Ok(DONE)
-}
-
-/// Inferior names follow (RFC 9051 6.3.6).
-fn rename_tree(
-    store: &Store,
-    bal: BalId,
-    folders: &[Folder],
-    folder: &Folder,
-    to: &str,
-) -> Result<(), StoreError> {
-    store.folder_rename(bal, folder.id, to)?;
-    let inside = format!("{}{DELIMITER}", folder.name);
-    for child in folders {
-        if let Some(rest) = child.name.strip_prefix(&inside) {
-            store.folder_rename(bal, child.id, &format!("{to}{DELIMITER}{rest}"))?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) async fn subscribe(session: &mut Session, mailbox: &Mailbox) -> Outcome {

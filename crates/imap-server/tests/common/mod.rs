@@ -1,0 +1,258 @@
+//! An IMAP door on a temporary store, and clients that speak lines.
+
+#![allow(dead_code)] // each test binary uses its part
+
+use palombe_access::{Access, hash_password};
+use palombe_delivery::{Delivery, DeliverySettings};
+use palombe_driver::{
+    Bound, Bus, ListenerSettings, Pool, Shutdown, ShutdownTrigger, Stream, connect, listen, now,
+};
+use palombe_imap_server::{CleartextLogin, Entry, House, ImapServer, Settings};
+use palombe_store::{Filing, Flags, INBOX, NewBal, News, Store, StoreSettings};
+use palombe_trust::{Anchors, ClientAuth, TlsIdentity, TrustPolicy, TrustState};
+use palombe_vocabulary::{BalId, BalKind, Publication, Secret, Timestamp};
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub const LOGIN: &str = "dr.b@beta.mssante.test";
+pub const PASSWORD: &str = "colombe";
+const WAIT: Duration = Duration::from_secs(20);
+
+pub struct World {
+    pub server: ImapServer,
+    pub store: Store,
+    pub delivery: Delivery,
+    pub trust: TrustState,
+    pub bal: BalId,
+    pub clear: SocketAddr,
+    pub tls: SocketAddr,
+    pub trigger: ShutdownTrigger,
+    pub bound: Vec<Bound>,
+    _folder: tempfile::TempDir,
+}
+
+fn pki(name: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../certs/test-pki").join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn identity(name: &str) -> TlsIdentity {
+    let key = Secret::new(pki(&format!("{name}.key")));
+    TlsIdentity::from_pem(&pki(&format!("{name}.pem")), &key).unwrap()
+}
+
+/// Settings under which transcripts may log in without TLS.
+pub fn settings() -> Settings {
+    Settings {
+        hostname: "imap.beta.mssante.test".to_owned(),
+        cleartext_login: CleartextLogin::Allowed,
+        login_failure_delay: Duration::ZERO,
+        ..Settings::default()
+    }
+}
+
+/// Operator beta with the BAL dr.b, and both ports open.
+pub async fn world(settings: Settings) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let store = Store::open(&StoreSettings { free_bytes_min: 0, ..StoreSettings::new(path) });
+    let store = store.unwrap();
+    store.domain_add(&"beta.mssante.test".parse().unwrap(), now()).unwrap();
+    let bal = NewBal {
+        address: LOGIN.parse().unwrap(),
+        kind: BalKind::Per,
+        label: "Dr B".to_owned(),
+        publication: Publication::Annuaire,
+        quota_bytes: 1 << 30,
+        password_hash: Some(hash_password(&Secret::new(PASSWORD.to_owned())).unwrap()),
+    };
+    let bal = store.bal_add(bal, now()).unwrap();
+    let bus = Bus::new();
+    let wakes = bus.clone();
+    store.on_commit(Box::new(move |news| {
+        for one in news {
+            if let News::Bal { bal, .. } = one {
+                wakes.wake_bal(*bal);
+            }
+        }
+    }));
+    let anchors = Anchors::from_pem(&pki("ca-bundle.pem")).unwrap();
+    let trust = TrustState::new(TrustPolicy::test(), anchors);
+    let delivery_settings = DeliverySettings::new("imap.beta.mssante.test".parse().unwrap());
+    let delivery = Delivery::new(store.clone(), trust.clone(), delivery_settings);
+    let (trigger, shutdown) = Shutdown::new();
+    let tls = trust.server_tls(&identity("op-beta"), ClientAuth::None).unwrap();
+    let house = House {
+        store: store.clone(),
+        delivery: delivery.clone(),
+        access: Access::new(store.clone()).unwrap(),
+        pool: Pool::new(4, 64),
+        bus,
+        shutdown: shutdown.clone(),
+        tls: Arc::new(move || Some(tls.clone())),
+    };
+    let server = ImapServer::new(house, settings);
+    let mut bound = Vec::new();
+    for entry in [Entry::StartTls, Entry::ImplicitTls] {
+        bound.push(open(&server, entry, shutdown.clone()).await);
+    }
+    let (clear, tls) = (bound[0].addresses[0], bound[1].addresses[0]);
+    World { server, store, delivery, trust, bal, clear, tls, trigger, bound, _folder: folder }
+}
+
+async fn open(server: &ImapServer, entry: Entry, shutdown: Shutdown) -> Bound {
+    let listener = ListenerSettings {
+        name: "test",
+        addresses: vec!["127.0.0.1:0".parse().unwrap()],
+        connections_max: 100,
+        connections_per_peer_max: 100,
+        proxy_from: Vec::new(),
+        drain_secs: 10,
+    };
+    let server = server.clone();
+    let handler = move |connection| {
+        let server = server.clone();
+        async move { server.serve(connection, entry).await }
+    };
+    listen(listener, shutdown, handler).await.unwrap()
+}
+
+impl World {
+    /// A message as delivery files it, in INBOX.
+    pub fn file(&self, prefix: &str, message: &[u8], date: &str) {
+        let mut spool = self.delivery.spool();
+        spool.write(message).unwrap();
+        let (blob, structure) = spool.finish().unwrap().into_parts();
+        let filing = Filing {
+            bal: self.bal,
+            folder: INBOX,
+            prefix: prefix.as_bytes().to_vec(),
+            flags: Flags::default(),
+            internal_date: date.parse::<Timestamp>().unwrap(),
+        };
+        self.store.file(filing, blob, structure, Vec::new(), now()).unwrap();
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client { stream: Some(connect(self.clear, WAIT).await.unwrap()), read: Vec::new() }
+    }
+
+    pub async fn connect_tls(&self) -> Client {
+        let mut client =
+            Client { stream: Some(connect(self.tls, WAIT).await.unwrap()), read: Vec::new() };
+        client.start_tls(self).await;
+        client
+    }
+
+    /// Greeted and logged in, INBOX selected.
+    pub async fn selected(&self) -> Client {
+        let mut client = self.connect().await;
+        client.line().await;
+        client.ask(&format!("l LOGIN {LOGIN} {PASSWORD}")).await;
+        client.ask("s SELECT INBOX").await;
+        client
+    }
+}
+
+pub struct Client {
+    stream: Option<Stream>,
+    read: Vec<u8>,
+}
+
+impl Client {
+    pub async fn start_tls(&mut self, world: &World) {
+        let config = world.trust.client_tls(&identity("op-alpha")).unwrap();
+        let name = ServerName::try_from("imap.beta.mssante.test").unwrap();
+        let stream = self.stream.take().unwrap();
+        self.stream = Some(stream.start_tls_client(config, name, WAIT).await.unwrap());
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let stream = self.stream.as_mut().unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.flush().await.unwrap();
+    }
+
+    /// False at the end of the stream.
+    async fn fill(&mut self) -> bool {
+        let mut buffer = [0; 16384];
+        let stream = self.stream.as_mut().unwrap();
+        let read = tokio::time::timeout(WAIT, stream.read(&mut buffer)).await;
+        match read.expect("an answer in time") {
+            Ok(0) | Err(_) => false,
+            Ok(n) => {
+                self.read.extend_from_slice(&buffer[..n]);
+                true
+            }
+        }
+    }
+
+    /// The next line without CRLF, or `closed`.
+    pub async fn line(&mut self) -> String {
+        loop {
+            if let Some(at) = self.read.windows(2).position(|w| w == b"\r\n") {
+                let line = String::from_utf8_lossy(&self.read[..at]).into_owned();
+                self.read.drain(..at + 2);
+                return line;
+            }
+            if !self.fill().await {
+                return "closed".to_owned();
+            }
+        }
+    }
+
+    /// Exactly so many octets.
+    pub async fn octets(&mut self, count: usize) -> Vec<u8> {
+        while self.read.len() < count {
+            assert!(self.fill().await, "the stream ended");
+        }
+        self.read.drain(..count).collect()
+    }
+
+    /// Sends a line and reads up to its tagged answer.
+    pub async fn ask(&mut self, line: &str) -> Vec<String> {
+        let tag = line.split(' ').next().unwrap().to_owned() + " ";
+        self.send(format!("{line}\r\n").as_bytes()).await;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await;
+            let last = line.starts_with(&tag) || line == "closed";
+            lines.push(line);
+            if last {
+                return lines;
+            }
+        }
+    }
+
+    /// Uploads with a synchronising literal.
+    pub async fn append(&mut self, folder: &str, message: &[u8]) -> String {
+        self.send(format!("u APPEND {folder} {{{}}}\r\n", message.len()).as_bytes()).await;
+        let line = self.line().await;
+        if !line.starts_with('+') {
+            return line;
+        }
+        self.send(message).await;
+        self.send(b"\r\n").await;
+        loop {
+            let line = self.line().await;
+            if line.starts_with("u ") {
+                return line;
+            }
+        }
+    }
+
+    /// Everything of `FETCH n BODY.PEEK[section]<partial>`.
+    pub async fn body(&mut self, number: u32, section: &str) -> Vec<u8> {
+        self.send(format!("b FETCH {number} BODY.PEEK{section}\r\n").as_bytes()).await;
+        let line = self.line().await;
+        let size = line.rsplit('{').next().unwrap().trim_end_matches('}').parse().expect("{n}");
+        let body = self.octets(size).await;
+        assert_eq!(self.line().await, ")");
+        assert!(self.line().await.starts_with("b OK"));
+        body
+    }
+}
