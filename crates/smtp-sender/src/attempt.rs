@@ -1,7 +1,7 @@
 //! One attempt at one entry: host after host, until one has answered for its recipients.
 
 use crate::SenderSettings;
-use crate::limits::{LEASE_MARGIN, SETTLE_TRIES};
+use crate::limits::{LEASE_MARGIN, SCAN_PAUSE_MAX, SETTLE_TRIES};
 use crate::link::{Dialer, Link, LinkError};
 use crate::memory::{Down, HostFailure, IdleLinks, Sites};
 use crate::metrics::{SenderMetrics, add};
@@ -12,6 +12,7 @@ use crate::transaction::{Body, Broken, Ended, transact};
 use palombe_delivery::{Attempt, RecipientResult};
 use palombe_driver::{Pool, PoolBusy, now, spawn};
 use palombe_trust::{Evidence, Refusal};
+use palombe_vocabulary::QueueId;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -250,6 +251,23 @@ impl<Q: Queue, S: Space> Shared<Q, S> {
         }
         add(&self.metrics.outcomes_lost, 1);
         tracing::error!("an outcome was not stored: its entry is tried again after its lease");
+    }
+
+    /// Claims an entry; `None` when it is gone, held, or another's since it was read.
+    pub async fn claim(&self, id: QueueId) -> Option<(Job, Q::Claimed)> {
+        let at = now();
+        let lease = i64::try_from(self.settings.lease.as_millis()).unwrap_or(i64::MAX);
+        let queue = self.queue.clone();
+        let claim = self.pool.run(move || queue.claim(&[id], at, at.plus_millis(lease)));
+        let error: Box<dyn std::error::Error + Send> = match claim.await {
+            Ok(Ok(claimed)) => return claimed.into_iter().next(),
+            Ok(Err(error)) => Box::new(error),
+            Err(error) => Box::new(error),
+        };
+        tracing::warn!(queue = %id, %error, "an entry cannot be claimed");
+        // It is due still and comes back at once: not faster than this.
+        sleep(SCAN_PAUSE_MAX).await;
+        None
     }
 
     /// Gives an entry back untouched.

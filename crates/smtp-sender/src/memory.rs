@@ -15,9 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+type Stacks<S> = HashMap<Host, Vec<(Instant, Link<S>)>>;
+
 /// Links without work, the last used on top.
 pub(crate) struct IdleLinks<S: Space> {
-    links: Mutex<HashMap<Host, Vec<(Instant, Link<S>)>>>,
+    links: Mutex<Stacks<S>>,
     idle_max: Duration,
     count_max: usize,
     metrics: Arc<SenderMetrics>,

@@ -9,7 +9,7 @@ use crate::memory::{Down, IdleLinks, Sites};
 use crate::metrics::{SenderMetrics, set};
 use crate::route::{RouteError, Router};
 use crate::scheduler::{Candidate, Running, Scheduler};
-use crate::seam::{Job, Queue, Space};
+use crate::seam::{Queue, Space};
 use crate::settings::SenderSettings;
 use palombe_delivery::DeliveryError;
 use palombe_driver::{Bus, Pool, Shutdown, Task, Wakes, now, spawn};
@@ -146,7 +146,7 @@ impl<Q: Queue, S: Space> Worker<Q, S> {
                 () = tokio::time::sleep(SCAN_PAUSE_MAX), if idle_links => {}
             }
             self.reap(false);
-            self.start_some(&cut_signal).await;
+            self.start_some(&cut_signal);
             set(&self.shared.metrics.running, self.running.len());
             set(&self.shared.metrics.waiting, self.candidates.len());
         }
@@ -252,7 +252,7 @@ impl<Q: Queue, S: Space> Worker<Q, S> {
         }
     }
 
-    async fn start_some(&mut self, cut: &Shutdown) {
+    fn start_some(&mut self, cut: &Shutdown) {
         if self.candidates.is_empty() || !self.scheduler.has_place(&self.running, true) {
             return;
         }
@@ -261,7 +261,7 @@ impl<Q: Queue, S: Space> Worker<Q, S> {
         let chosen = self.scheduler.choose(&self.candidates, &mut self.running, site_of);
         if !chosen.is_empty() {
             self.candidates.retain(|c| !self.running.contains(c.id));
-            self.claim_and_start(chosen, cut).await;
+            chosen.into_iter().for_each(|id| self.start(id, cut.clone()));
         }
         // What was read is used up, or half of it: what was queued or became due meanwhile comes next.
         if self.candidates.is_empty() || (self.full && self.candidates.len() < WINDOW / 2) {
@@ -269,40 +269,13 @@ impl<Q: Queue, S: Space> Worker<Q, S> {
         }
     }
 
-    async fn claim_and_start(&mut self, chosen: Vec<QueueId>, cut: &Shutdown) {
-        let at = now();
-        let lease = i64::try_from(self.shared.settings.lease.as_millis()).unwrap_or(i64::MAX);
-        let (queue, ids) = (self.shared.queue.clone(), chosen.clone());
-        let claim = self.shared.pool.run(move || queue.claim(&ids, at, at.plus_millis(lease)));
-        let claimed = match claim.await {
-            Ok(Ok(claimed)) => claimed,
-            Ok(Err(error)) => return self.claim_failed(&chosen, &error),
-            Err(error) => return self.claim_failed(&chosen, &error),
-        };
-        for id in chosen {
-            // Gone, held, or another's since it was read.
-            if !claimed.iter().any(|(job, _)| job.id == id) {
-                self.running.end(id);
-            }
-        }
-        for (job, claimed) in claimed {
-            self.start(job, claimed, cut.clone());
-        }
-    }
-
-    fn claim_failed(&mut self, chosen: &[QueueId], error: &dyn std::fmt::Display) {
-        tracing::warn!(%error, "entries cannot be claimed");
-        chosen.iter().for_each(|id| self.running.end(*id));
-        self.candidates.clear();
-        self.scan_not_before = Instant::now() + SCAN_PAUSE_MAX;
-        self.scan_at = self.scan_not_before;
-    }
-
-    fn start(&self, job: Job, claimed: Q::Claimed, cut: Shutdown) {
+    /// Each entry is claimed in its own task: the store joins claims that come together into one commit.
+    fn start(&self, id: QueueId, cut: Shutdown) {
         let shared = self.shared.clone();
-        let end = End { id: job.id, to: self.end.clone() };
+        let end = End { id, to: self.end.clone() };
         drop(spawn("smtp-send", async move {
             let _end = end;
+            let Some((job, claimed)) = shared.claim(id).await else { return };
             tokio::select! {
                 () = shared.run(&job, &claimed) => {}
                 () = cut.wait() => shared.release(&claimed).await,
