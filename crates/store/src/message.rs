@@ -7,8 +7,8 @@ use crate::folder::Numbers;
 use crate::keys::{self, bal_field};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
-    Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
-    StoreError, StoredMessage,
+    Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, Store, StoreError,
+    StoredMessage,
 };
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ impl Store {
         let mut wanted = uids.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
-        let seen = self.inner.read(|r| {
+        self.inner.read(|r| {
             let Some(edit) = counter(r, &keys::bal_counters(bal), bal_field::EDIT)? else {
                 return Ok(Err(StoreError::UnknownBal));
             };
@@ -143,8 +143,7 @@ impl Store {
                 }
             }
             Ok(Ok(Seen { edit, messages }))
-        })?;
-        seen
+        })?
     }
 
     /// Changes flags; messages that do not exist are passed over. Nothing is written for those that stay the same.
@@ -351,12 +350,4 @@ fn keep_spelling(old: &Flags, mut new: Flags) -> Flags {
         }
     }
     new
-}
-
-/// Used by tests of other modules to compare views.
-impl MessageMeta {
-    /// True when the message was changed after this modification sequence.
-    pub fn changed_since(&self, since: ModSeq) -> bool {
-        self.modseq > since
-    }
 }

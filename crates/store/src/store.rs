@@ -115,6 +115,14 @@ impl Store {
         })
     }
 
+    /// Gives the space of swept bodies back to the disk now, instead of little by little. Takes long.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Unavailable`].
+    pub fn compact(&self) -> Result<(), StoreError> {
+        Ok(self.inner.engine.backend().compact()?)
+    }
+
     /// A consistent copy in a folder that does not exist yet; files are linked where the disk is the same.
     ///
     /// # Errors

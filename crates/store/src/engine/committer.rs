@@ -24,8 +24,6 @@ pub(crate) type Answer = Result<Committed, EngineError>;
 /// First and longest pause between attempts to open a broken engine again.
 const REOPEN_PAUSE_FIRST: Duration = Duration::from_millis(100);
 const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Free space that opening again needs at least.
-const REOPEN_FREE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Calls its function once, whatever happens: a batch that is dropped unanswered gets `Unavailable`.
 struct Reply(Option<Box<dyn FnOnce(Answer) + Send>>);
@@ -404,10 +402,6 @@ impl Committer<'_> {
             if Instant::now() < next {
                 continue;
             }
-            if !self.may_reopen() {
-                next = Instant::now() + pause;
-                continue;
-            }
             match self.shared.backend.reopen() {
                 Ok(()) => {
                     tracing::warn!("the store writes again");
@@ -416,19 +410,11 @@ impl Committer<'_> {
                     self.shared.counts.broken.store(false, Ordering::Release);
                     return true;
                 }
-                Err(error) => tracing::error!(%error, "the store still cannot write"),
+                Err(error) => tracing::warn!(%error, "the store still cannot write"),
             }
             next = Instant::now() + pause;
             pause = (pause * 2).min(REOPEN_PAUSE_MAX);
         }
-    }
-}
-
-impl Committer<'_> {
-    /// Reads go on while a full disk stays full: the engine is closed only when opening it can succeed.
-    fn may_reopen(&self) -> bool {
-        let full = *self.shared.cause.lock() == EngineError::Full;
-        !full || self.shared.backend.free_bytes().is_none_or(|free| free >= REOPEN_FREE_BYTES)
     }
 }
 

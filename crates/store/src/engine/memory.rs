@@ -93,6 +93,10 @@ impl Backend for MemoryBackend {
         Err(EngineError::Unavailable("nothing to copy".to_owned()))
     }
 
+    fn compact(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     fn free_bytes(&self) -> Option<u64> {
         match *self.failure.lock() {
             Some(EngineError::Full) => Some(0),

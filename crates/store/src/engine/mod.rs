@@ -135,6 +135,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn reopen(&self) -> Result<(), EngineError>;
     /// A consistent copy of everything in a new folder.
     fn checkpoint(&self, path: &Path) -> Result<(), EngineError>;
+    /// Gives the space of removed rows back to the disk.
+    fn compact(&self) -> Result<(), EngineError>;
     /// Free octets where the data is.
     fn free_bytes(&self) -> Option<u64>;
     /// Octets of files.

@@ -19,10 +19,16 @@ pub(crate) struct RocksSettings {
 
 /// Memory of rows not yet in files, all families together.
 const MEMTABLES_BYTES: usize = 192 * 1024 * 1024;
-/// The log is cut by flushing the oldest family past this.
-const WAL_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// The log is cut by flushing the oldest family past this. Opening after a full disk writes it into files once more:
+/// the default reserve of free space is larger.
+const WAL_BYTES_MAX: u64 = 192 * 1024 * 1024;
 /// Values at least this large leave the LSM tree (BlobDB).
 const BLOB_BYTES_MIN: u64 = 4 * 1024;
+
+/// Opening again writes what the log holds into files: it is not tried with less free space.
+const REOPEN_FREE_BYTES: u64 = 4 * 1024 * 1024;
+/// After an opening that failed for want of space, the next one waits for more space, or this long.
+const REOPEN_ANYWAY: Duration = Duration::from_secs(60);
 
 /// An open database, replaced after a failed write.
 pub(crate) struct RocksBackend {
@@ -30,6 +36,8 @@ pub(crate) struct RocksBackend {
     cache: Cache,
     db: RwLock<Option<DB>>,
     free: Mutex<Option<(Instant, u64)>>,
+    /// When an opening failed, and the free space before it.
+    failed: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Space {
@@ -79,7 +87,7 @@ fn family_options(space: Space, cache: &Cache) -> Options {
     o.set_max_write_buffer_number(3);
     match space {
         Space::Chunks => {
-            o.set_write_buffer_size(64 * 1024 * 1024);
+            o.set_write_buffer_size(32 * 1024 * 1024);
             o.set_enable_blob_files(true);
             o.set_min_blob_size(BLOB_BYTES_MIN);
             o.set_blob_file_size(256 * 1024 * 1024);
@@ -101,12 +109,18 @@ fn family_options(space: Space, cache: &Cache) -> Options {
     o
 }
 
+fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+    let family = |s: &Space| ColumnFamilyDescriptor::new(s.family(), family_options(*s, cache));
+    Space::ALL.iter().map(family).collect()
+}
+
 fn open_database(settings: &RocksSettings, cache: &Cache) -> Result<DB, rocksdb::Error> {
-    let families: Vec<ColumnFamilyDescriptor> = Space::ALL
-        .iter()
-        .map(|s| ColumnFamilyDescriptor::new(s.family(), family_options(*s, cache)))
-        .collect();
-    DB::open_cf_descriptors(&database_options(), &settings.path, families)
+    DB::open_cf_descriptors(&database_options(), &settings.path, families(cache))
+}
+
+fn open_for_reading(settings: &RocksSettings, cache: &Cache) -> Result<DB, rocksdb::Error> {
+    let options = database_options();
+    DB::open_cf_descriptors_read_only(&options, &settings.path, families(cache), false)
 }
 
 /// RocksDB tells a full disk only in the text.
@@ -131,7 +145,29 @@ impl RocksBackend {
     pub(crate) fn open(settings: RocksSettings) -> Result<RocksBackend, StoreError> {
         let cache = Cache::new_lru_cache(settings.cache_bytes);
         let db = open_database(&settings, &cache).map_err(|e| open_error(&settings.path, &e))?;
-        Ok(RocksBackend { settings, cache, db: RwLock::new(Some(db)), free: Mutex::new(None) })
+        Ok(RocksBackend {
+            settings,
+            cache,
+            db: RwLock::new(Some(db)),
+            free: Mutex::new(None),
+            failed: Mutex::new(None),
+        })
+    }
+
+    fn measure(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.settings.path).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// While a full disk stays full the database stays open, so that reads go on.
+    fn worth_reopening(&self, free: u64) -> bool {
+        let more = match *self.failed.lock() {
+            Some((at, before)) => {
+                at.elapsed() > REOPEN_ANYWAY || free >= before.saturating_add(REOPEN_FREE_BYTES)
+            }
+            None => true,
+        };
+        more && free >= REOPEN_FREE_BYTES
     }
 
     fn with<T>(&self, f: impl FnOnce(&DB) -> Result<T, EngineError>) -> Result<T, EngineError> {
@@ -242,15 +278,25 @@ impl Backend for RocksBackend {
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
+        let free = self.measure().unwrap_or(u64::MAX);
+        if !self.worth_reopening(free) {
+            return Err(EngineError::Full);
+        }
         let mut slot = self.db.write();
         // Dropping closes it; RocksDB keeps the folder locked until then.
         *slot = None;
         match open_database(&self.settings, &self.cache) {
             Ok(db) => {
                 *slot = Some(db);
+                *self.failed.lock() = None;
                 Ok(())
             }
-            Err(e) => Err(failure(&e)),
+            Err(e) => {
+                *self.failed.lock() = Some((Instant::now(), free));
+                // The log is read into memory: needs no space, and readers see everything.
+                *slot = open_for_reading(&self.settings, &self.cache).ok();
+                Err(failure(&e))
+            }
         }
     }
 
@@ -258,6 +304,17 @@ impl Backend for RocksBackend {
         self.with(|db| {
             let checkpoint = rocksdb::checkpoint::Checkpoint::new(db).map_err(|e| failure(&e))?;
             checkpoint.create_checkpoint(path).map_err(|e| failure(&e))
+        })
+    }
+
+    fn compact(&self) -> Result<(), EngineError> {
+        self.with(|db| {
+            for space in Space::ALL {
+                let cf = family(db, space)?;
+                db.flush_cf(cf).map_err(|e| failure(&e))?;
+                db.compact_range_cf(cf, None::<&[u8]>, None::<&[u8]>);
+            }
+            Ok(())
         })
     }
 
@@ -269,8 +326,7 @@ impl Backend for RocksBackend {
         {
             return Some(bytes);
         }
-        let stat = rustix::fs::statvfs(&self.settings.path).ok()?;
-        let bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let bytes = self.measure()?;
         *free = Some((Instant::now(), bytes));
         Some(bytes)
     }
