@@ -70,7 +70,8 @@ impl ImapSession {
     pub async fn append(&mut self, folder: &str, flags: &str, message: &[u8]) -> Result<Answer> {
         self.tag += 1;
         let tag = format!("a{}", self.tag);
-        let command = format!("{tag} APPEND {} ({flags}) {{{}}}\r\n", quoted(folder), message.len());
+        let command =
+            format!("{tag} APPEND {} ({flags}) {{{}}}\r\n", quoted(folder), message.len());
         self.wire.send(command.as_bytes()).await?;
         self.continuation().await?;
         self.wire.send(&[message, b"\r\n"].concat()).await?;

@@ -1,7 +1,9 @@
 //! What mail clients do all day, many times, and what each time cost.
 
 use crate::imap::{ImapSession, ImapTarget};
-use crate::limits::{CONNECTIONS_MAX, FAILURES_MAX, MESSAGE_BYTES_MAX, OPERATIONS_MAX, RUN_SECS_MAX};
+use crate::limits::{
+    CONNECTIONS_MAX, FAILURES_MAX, MESSAGE_BYTES_MAX, OPERATIONS_MAX, RUN_SECS_MAX,
+};
 use crate::message::MessageMaker;
 use crate::stats::{Summary, Tally};
 use anyhow::{Context, Result, bail};
@@ -72,8 +74,9 @@ pub async fn run(target: ImapTarget, load: ImapLoad) -> Result<Summary> {
         target,
         load,
     });
-    let workers: Vec<_> =
-        (0..shared.load.connections).map(|index| tokio::spawn(worker(shared.clone(), index))).collect();
+    let workers: Vec<_> = (0..shared.load.connections)
+        .map(|index| tokio::spawn(worker(shared.clone(), index)))
+        .collect();
     let mut tally = Tally::default();
     for worker in workers {
         tally.merge(worker.await?);
@@ -224,8 +227,10 @@ async fn operation(
             hands.exists = hands.exists.max(select(session, folder).await?);
             session.idle().await?;
             let began = Instant::now();
-            let (heard, told) =
-                tokio::join!(session.wait_exists(hands.exists + 1), other.append(folder, "", &message));
+            let (heard, told) = tokio::join!(
+                session.wait_exists(hands.exists + 1),
+                other.append(folder, "", &message)
+            );
             (heard?, told?);
             let latency = began.elapsed();
             session.done().await?;

@@ -14,12 +14,16 @@ use std::path::PathBuf;
 
 /// Load generator: the same client work for every server, on loopback only, bounded in count and time.
 #[derive(Parser)]
-#[command(version, about, after_help = "Examples:
+#[command(
+    version,
+    about,
+    after_help = "Examples:
   palombe-load smtp --target 127.0.0.1:2525 --server-name smtp.beta.mssante.test --ca ca-bundle.pem \\
       --certificate op-alpha.pem --key op-alpha.key --from a@alpha.mssante.test --to b@beta.mssante.test \\
       --connections 32 --messages 5000 --size 4096
   palombe-load imap append --target 127.0.0.1:9930 --server-name imap.beta.mssante.test --ca ca-bundle.pem \\
-      --login b@beta.mssante.test --password-file secret --operations 1000")]
+      --login b@beta.mssante.test --password-file secret --operations 1000"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

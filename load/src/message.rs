@@ -82,7 +82,10 @@ mod tests {
             assert_ne!(one, two);
             assert!(one.len().abs_diff(size) < 200, "{} octets for {size}", one.len());
             assert!(one.ends_with(b"\r\n"));
-            assert!(one.split(|byte| *byte == b'\n').all(|line| line.len() <= 78 && !line.starts_with(b".")));
+            assert!(
+                one.split(|byte| *byte == b'\n')
+                    .all(|line| line.len() <= 78 && !line.starts_with(b"."))
+            );
         }
     }
 }

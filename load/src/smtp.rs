@@ -164,7 +164,10 @@ async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(reply)
 }
 
-async fn reply<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, line: &mut Vec<u8>) -> Result<Reply> {
+async fn reply<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    line: &mut Vec<u8>,
+) -> Result<Reply> {
     let mut text = String::new();
     loop {
         wire.line(line).await?;

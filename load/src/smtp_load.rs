@@ -1,6 +1,8 @@
 //! Many messages over many connections, and what each cost.
 
-use crate::limits::{CONNECTIONS_MAX, FAILURES_MAX, MESSAGE_BYTES_MAX, OPERATIONS_MAX, RUN_SECS_MAX};
+use crate::limits::{
+    CONNECTIONS_MAX, FAILURES_MAX, MESSAGE_BYTES_MAX, OPERATIONS_MAX, RUN_SECS_MAX,
+};
 use crate::message::MessageMaker;
 use crate::smtp::{Outcome, SmtpSession, SmtpTarget};
 use crate::stats::{Summary, Tally};

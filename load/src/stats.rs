@@ -67,7 +67,8 @@ impl Tally {
         let seconds = elapsed.as_secs_f64().max(1e-9);
         let rank = |share: f64| {
             let last = self.micros.len().saturating_sub(1);
-            let index = ((self.micros.len() as f64 * share).ceil() as usize).saturating_sub(1).min(last);
+            let index =
+                ((self.micros.len() as f64 * share).ceil() as usize).saturating_sub(1).min(last);
             self.micros.get(index).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
         };
         Summary {
@@ -98,7 +99,10 @@ mod tests {
         tally.failed("451");
         let summary = tally.summary(Duration::from_secs(10));
         assert_eq!((summary.p50_ms, summary.p95_ms, summary.p99_ms), (50.0, 95.0, 99.0));
-        assert_eq!((summary.max_ms, summary.per_second, summary.mib_per_second), (100.0, 10.0, 10.0));
+        assert_eq!(
+            (summary.max_ms, summary.per_second, summary.mib_per_second),
+            (100.0, 10.0, 10.0)
+        );
         assert_eq!(summary.failed["451"], 1);
     }
 

@@ -48,7 +48,10 @@ pub fn client_config(ca: &Path, identity: Option<Identity<'_>>) -> Result<Arc<Cl
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let what = || format!("{}: unusable certificates", path.display());
-    CertificateDer::pem_file_iter(path).with_context(what)?.collect::<Result<_, _>>().with_context(what)
+    CertificateDer::pem_file_iter(path)
+        .with_context(what)?
+        .collect::<Result<_, _>>()
+        .with_context(what)
 }
 
 /// Opens a TCP connection; anything that is not loopback is refused.
@@ -56,7 +59,8 @@ pub async fn connect(target: SocketAddr) -> Result<TcpStream> {
     if !target.ip().is_loopback() {
         bail!("{target} is not a loopback address: load is made against this machine only");
     }
-    let stream = TcpStream::connect(target).await.with_context(|| format!("connecting {target}"))?;
+    let stream =
+        TcpStream::connect(target).await.with_context(|| format!("connecting {target}"))?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
