@@ -44,11 +44,15 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let config = config::load(path)?;
     logs::install(&config.raw.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))?;
+    let house = runtime.block_on(serve(config))?;
+    // Both wait for work under way, so they end outside of the runtime.
+    house.pool.close();
+    drop(runtime);
+    tracing::info!("palombe has stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<House> {
     let (trigger, shutdown) = Shutdown::new();
     let house = join(&config, shutdown.clone())?;
     let raw = &config.raw;
@@ -95,9 +99,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         task.join().await;
         tracing::debug!(name, "ended");
     }
-    house.pool.close();
-    tracing::info!("palombe has stopped");
-    Ok(())
+    Ok(house)
 }
 
 fn join(config: &Config, shutdown: Shutdown) -> anyhow::Result<House> {

@@ -49,7 +49,9 @@ fn told(line: &Value) -> String {
     row("certificate", detail("/detail/evidence/fingerprint_sha256"));
     row("serial", detail("/detail/evidence/serial"));
     row("issuer", detail("/detail/evidence/issuer"));
-    row("liste blanche", detail("/detail/evidence/list/generated_at"));
+    // `generated_at` is kept in milliseconds.
+    let generated = line.pointer("/detail/evidence/list/generated_at").and_then(Value::as_i64);
+    row("liste blanche", generated.map(|at| Timestamp(at).to_string()).as_deref());
     row("list digest", detail("/detail/evidence/list/digest_hex"));
     row("why", detail("/detail/text"));
     if let Some(Value::Array(told)) = line.pointer("/detail/recipients") {
