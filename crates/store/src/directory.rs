@@ -5,8 +5,10 @@ use crate::keys::{self, bal_field, folder_field, global};
 use crate::rows::{self, FolderRow, StoredBal, StoredDomain};
 use crate::{Bal, DomainRow, INBOX, NewBal, SpecialUse, Store, StoreError, Usage};
 use palombe_vocabulary::{BalAddress, BalId, BalStatus, Domain, FolderId, Timestamp};
+use parking_lot::MutexGuard;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The instant of a BAL's last opening is written at most this often, seconds.
 const LAST_AUTH_EVERY_SECS: i64 = 3600;
@@ -17,6 +19,8 @@ pub(crate) struct Directory {
     domains: BTreeMap<Domain, DomainRow>,
     by_id: BTreeMap<BalId, Arc<Bal>>,
     by_address: HashMap<BalAddress, BalId>,
+    /// How often the engine had been opened again when this was read.
+    reopened: u64,
 }
 
 impl Directory {
@@ -59,13 +63,26 @@ impl Directory {
 }
 
 impl Store {
+    /// Whoever changes the directory holds this. A change whose write failed may be on disk all the same once the
+    /// engine is opened again: then everything is read again first.
+    fn administer(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let guard = self.inner.admin.lock();
+        let reopened = self.inner.engine.counts().reopened.load(Ordering::Relaxed);
+        if self.inner.directory.read().reopened != reopened {
+            let mut fresh = self.inner.read(|r| Directory::load(r))?;
+            fresh.reopened = reopened;
+            *self.inner.directory.write() = fresh;
+        }
+        Ok(guard)
+    }
+
     /// Hosts a domain.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`], or the engine's.
     pub fn domain_add(&self, name: &Domain, now: Timestamp) -> Result<(), StoreError> {
         let row = DomainRow { name: name.clone(), status: BalStatus::Active, created_at: now };
-        let _admin = self.inner.admin.lock();
+        let _admin = self.administer()?;
         if self.inner.directory.read().domains.contains_key(name) {
             return Err(StoreError::AlreadyExists(name.to_string()));
         }
@@ -77,7 +94,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownDomain`], or the engine's.
     pub fn domain_set_status(&self, name: &Domain, status: BalStatus) -> Result<(), StoreError> {
-        let _admin = self.inner.admin.lock();
+        let _admin = self.administer()?;
         let row = self.inner.directory.read().domains.get(name).cloned();
         let row = row.ok_or_else(|| StoreError::UnknownDomain(name.to_string()))?;
         self.write_domain(DomainRow { status, ..row })
@@ -97,7 +114,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownDomain`], [`StoreError::NotEmpty`] while it has BAL, or the engine's.
     pub fn domain_delete(&self, name: &Domain) -> Result<(), StoreError> {
-        let _admin = self.inner.admin.lock();
+        let _admin = self.administer()?;
         {
             let directory = self.inner.directory.read();
             if !directory.domains.contains_key(name) {
@@ -132,7 +149,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownDomain`], [`StoreError::AlreadyExists`], [`StoreError::NeverReused`], or the engine's.
     pub fn bal_add(&self, new: NewBal, now: Timestamp) -> Result<BalId, StoreError> {
-        let _admin = self.inner.admin.lock();
+        let _admin = self.administer()?;
         self.check_new(&new.address)?;
         // Only this function takes BAL numbers, under the lock.
         let last = self.global(global::BAL)?;
@@ -265,7 +282,7 @@ impl Store {
         durability: Durability,
         change: impl FnOnce(&mut Bal),
     ) -> Result<(), StoreError> {
-        let _admin = self.inner.admin.lock();
+        let _admin = self.administer()?;
         let mut bal = self.living_bal(id)?;
         change(&mut bal);
         let mut batch = Batch::new(durability);
@@ -287,7 +304,7 @@ impl Store {
     /// [`StoreError::UnknownBal`], or the engine's.
     pub fn bal_delete(&self, id: BalId, _now: Timestamp) -> Result<(), StoreError> {
         {
-            let _admin = self.inner.admin.lock();
+            let _admin = self.administer()?;
             let _edit = self.inner.edit(id);
             let bal =
                 Bal { status: BalStatus::Deleted, password_hash: None, ..self.living_bal(id)? };

@@ -11,6 +11,7 @@ use crate::{
     Settlement, Store, StoreError,
 };
 use palombe_vocabulary::{QueueId, Timestamp};
+use std::sync::mpsc::channel;
 
 /// An entry as it is now, with the octets of its state for the precondition.
 struct Found {
@@ -157,19 +158,39 @@ impl Store {
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Vec<QueueItem>, StoreError> {
-        let mut out = Vec::with_capacity(ids.len());
-        for id in ids {
-            out.extend(self.claim(*id, now, lease_until)?);
+        // Handed in together, so that they wait for one group, not for one each.
+        let (tell, told) = channel();
+        for (at, id) in ids.iter().enumerate() {
+            let Some((draft, found)) = self.draft_claim(*id, now, lease_until)? else { continue };
+            let (batch, meaning) = draft.finish()?;
+            let (tell, inner, id) = (tell.clone(), self.inner.clone(), *id);
+            let done = move |answer| {
+                let claimed = inner.settle(answer, &meaning).map(|_| found.item(id));
+                // Nobody listens only when an earlier claim failed hard.
+                let _ = tell.send((at, claimed));
+            };
+            self.inner.engine.commit_then(batch, Box::new(done));
         }
-        Ok(out)
+        drop(tell);
+        let mut out = Vec::with_capacity(ids.len());
+        for (at, claimed) in told {
+            match claimed {
+                Ok(item) => out.push((at, item)),
+                Err(StoreError::Conflict | StoreError::Busy) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        out.sort_by_key(|(at, _)| *at);
+        Ok(out.into_iter().map(|(_, item)| item).collect())
     }
 
-    fn claim(
+    /// The entry as it will be claimed; `None` when it is gone, held or taken.
+    fn draft_claim(
         &self,
         id: QueueId,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<QueueItem>, StoreError> {
+    ) -> Result<Option<(Draft, Found)>, StoreError> {
         let Some(mut found) = self.inner.read(|r| find(r, id))? else { return Ok(None) };
         let taken = found.state.lease.as_ref().is_some_and(|lease| lease.until > now);
         if taken || found.state.held {
@@ -180,14 +201,8 @@ impl Store {
         let state = QueueState { lease: Some(lease), fence, ..found.state.clone() };
         let mut draft = self.draft(Durability::Relaxed);
         draft.requeue(id, &found, &state)?;
-        match self.inner.commit(draft) {
-            Ok(_) => {
-                found.state = state;
-                Ok(Some(found.item(id)))
-            }
-            Err(StoreError::Conflict) => Ok(None),
-            Err(error) => Err(error),
-        }
+        found.state = state;
+        Ok(Some((draft, found)))
     }
 
     /// Changes an entry's state, again when another change crossed it.

@@ -416,3 +416,16 @@ fn bad_data_folders_are_named_with_their_cure() {
     let error = Store::open(&settings(&data)).err().unwrap();
     assert!(matches!(error, StoreError::Open { .. }), "{error}");
 }
+
+#[test]
+fn many_claims_at_once_keep_their_order() {
+    TestStore::each(|store| {
+        bal(store, "a");
+        let ids: Vec<QueueId> = (0..20).map(|i| send(store, "b.mssante.fr", 0, i)).collect();
+        let claimed = store.queue_claim(&ids, Timestamp(50), Timestamp(90)).unwrap();
+        assert_eq!(claimed.iter().map(|c| c.id).collect::<Vec<_>>(), ids);
+        let twice = store.queue_claim(&[ids[0], ids[0]], Timestamp(95), Timestamp(99)).unwrap();
+        assert_eq!(twice.len(), 1, "one of two claims at once");
+        assert_eq!(twice[0].lease.unwrap().fence, 2);
+    });
+}

@@ -18,7 +18,7 @@ pub(crate) struct RocksSettings {
 }
 
 /// Memory of rows not yet in files, all families together.
-const MEMTABLES_BYTES: usize = 192 * 1024 * 1024;
+const MEMTABLES_BYTES: usize = 96 * 1024 * 1024;
 /// The log is cut by flushing the oldest family past this. Opening after a full disk writes it into files once more:
 /// the default reserve of free space is larger.
 const WAL_BYTES_MAX: u64 = 192 * 1024 * 1024;
