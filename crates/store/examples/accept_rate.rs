@@ -1,6 +1,6 @@
 //! How many messages the store accepts durably each second.
 //!
-//! `cargo run --release -p palombe-store --example accept_rate -- [seconds per row] [folder]`
+//! `cargo run --release -p palombe-store --example accept_rate -- [seconds per row] [folder] [octets]`
 
 use palombe_store::{
     Acceptance, Filing, Flags, INBOX, JournalLine, NewBal, Outcome, Store, StoreSettings,
@@ -15,11 +15,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let seconds: f64 = arguments.next().map_or(Ok(3.0), |s| s.parse())?;
     let parent = arguments.next().map_or_else(std::env::temp_dir, Into::into);
+    let sizes: Vec<usize> = match arguments.next() {
+        Some(size) => vec![size.parse()?],
+        None => vec![4 << 10, 100 << 10, 1 << 20],
+    };
     println!(
         "{:>8} {:>8} {:>10} {:>9} {:>8} {:>8} {:>8}",
         "size", "threads", "accept/s", "MiB/s", "p50 ms", "p99 ms", "group"
     );
-    for size in [4 << 10, 100 << 10, 1 << 20] {
+    for size in sizes {
         for threads in [1, 8, 32] {
             let path = parent.join(format!("palombe-accept-rate-{}", std::process::id()));
             run(&path, size, threads, Duration::from_secs_f64(seconds))?;

@@ -66,6 +66,7 @@ fn database_options() -> Options {
     // Recovery stops at the first gap: what was synced is before it.
     o.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     o.set_bytes_per_sync(1024 * 1024);
+    o.set_wal_bytes_per_sync(512 * 1024);
     o.set_max_background_jobs(2);
     o.set_max_open_files(512);
     o.set_keep_log_file_num(4);
