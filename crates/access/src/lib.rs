@@ -123,7 +123,13 @@ impl Access {
             }
         };
         match bal {
-            Some(bal) if verified && bal.status == BalStatus::Active => Ok(open(bal)),
+            Some(bal) if verified && bal.status == BalStatus::Active => {
+                // CNIL 2014-239: inactivity is counted from the last authentication.
+                if let Err(error) = self.store.bal_authenticated(bal.id, now) {
+                    tracing::warn!(bal = %bal.id, %error, "last authentication not noted");
+                }
+                Ok(open(bal))
+            }
             _ => Err(AccessError::Refused),
         }
     }

@@ -186,7 +186,10 @@ impl Delivery {
     /// # Errors
     /// [`DeliveryError`]: unknown, suspended, not hosted, outside the trust space.
     pub fn recipient(&self, door: Door, address: &MailAddress) -> Result<Recipient, DeliveryError> {
-        if self.store.is_hosted(address.domain()) {
+        if let Some(status) = self.store.domain_status(address.domain()) {
+            if status != BalStatus::Active {
+                return Err(DeliveryError::BalSuspended);
+            }
             let bal = self.store.bal_by_address(&BalAddress::from_mail(address))?;
             return local(bal);
         }

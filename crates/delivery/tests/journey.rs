@@ -234,6 +234,19 @@ fn an_operator_reaches_hosted_bal_only_and_speaks_for_its_domains_only() {
 }
 
 #[test]
+fn a_suspended_domain_or_bal_takes_no_mail() {
+    let house = house();
+    let ask = || house.delivery.recipient(Door::Interop, &address(COLLEAGUE));
+    let bal = house.store.bal_by_address(&COLLEAGUE.parse().unwrap()).unwrap().unwrap();
+    house.store.bal_set_status(bal.id, BalStatus::Suspended).unwrap();
+    assert!(matches!(ask(), Err(DeliveryError::BalSuspended)));
+    house.store.bal_set_status(bal.id, BalStatus::Active).unwrap();
+    assert!(ask().is_ok());
+    house.store.domain_set_status(&domain("alpha.mssante.test"), BalStatus::Suspended).unwrap();
+    assert!(matches!(ask(), Err(DeliveryError::BalSuspended)));
+}
+
+#[test]
 fn the_null_sender_of_a_listed_peer_is_held_to_its_header_from() {
     let house = house();
     let origin = Origin::Operator(house.sender("op-beta.pem", ""));

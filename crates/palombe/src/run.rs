@@ -8,7 +8,7 @@ use crate::snapshots::Snapshots;
 use anyhow::Context;
 use palombe_access::Access;
 use palombe_delivery::Delivery;
-use palombe_driver::{Bus, Pool, Shutdown};
+use palombe_driver::{Bus, Pool, Shutdown, now};
 use palombe_store::{News, Store, StoreSettings};
 use palombe_trust::TrustState;
 use palombe_web_api::{Admin, bind_admin, serve_admin, serve_metrics};
@@ -20,6 +20,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Work waiting for a thread of the pool, at most; past it the doors answer 4xx.
 const POOL_WAITING_MAX: usize = 4096;
+
+/// How often bodies that nothing refers to are swept.
+const SWEEP_PERIOD: Duration = Duration::from_secs(600);
+/// Bodies looked at in one sweep.
+const SWEEP_BUDGET: usize = 10_000;
 
 /// What the rooms of this process share.
 pub struct House {
@@ -167,6 +172,19 @@ fn watch(config: &Config, snapshots: Arc<Snapshots>, house: &House, tasks: &mut 
             }
         });
     tasks.push(("snapshots", look));
+    let (pool, store) = (house.pool.clone(), house.store.clone());
+    let sweep =
+        palombe_driver::periodic("sweep", SWEEP_PERIOD, 20, house.shutdown.clone(), move || {
+            let (pool, store) = (pool.clone(), store.clone());
+            async move {
+                match pool.run(move || store.sweep(now(), SWEEP_BUDGET)).await {
+                    Ok(Ok(report)) => tracing::debug!(?report, "swept"),
+                    Ok(Err(error)) => tracing::warn!(%error, "nothing swept"),
+                    Err(_) => tracing::debug!("the pool is busy: swept later"),
+                }
+            }
+        });
+    tasks.push(("sweep", sweep));
 }
 
 async fn until_signal() -> anyhow::Result<()> {

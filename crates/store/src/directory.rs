@@ -144,6 +144,11 @@ impl Store {
         self.inner.directory.read().domains.contains_key(name)
     }
 
+    /// Whether mail for the domain is taken at the moment; `None` when it is not ours. Memory only.
+    pub fn domain_status(&self, name: &Domain) -> Option<BalStatus> {
+        self.inner.directory.read().domains.get(name).map(|row| row.status)
+    }
+
     /// Makes a BAL with its INBOX, Sent, Drafts, Trash, Junk and Archive (RFC 6154).
     ///
     /// # Errors

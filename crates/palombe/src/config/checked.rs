@@ -122,7 +122,7 @@ impl Check {
         let doorway =
             |check: &mut Check, key: &str, listen: &[String], proxy: &[String], max, peer| {
                 Doorway {
-                    addresses: check.addresses(key, listen),
+                    addresses: check.addresses(&format!("{key}.listen"), listen),
                     proxy_from: check.nets(key, proxy),
                     connections_max: max,
                     connections_per_peer_max: peer,
