@@ -231,7 +231,8 @@ async fn operation(
                 session.wait_exists(hands.exists + 1),
                 other.append(folder, "", &message)
             );
-            (heard?, told?);
+            heard?;
+            told?;
             let latency = began.elapsed();
             session.done().await?;
             return Ok((latency, 0));

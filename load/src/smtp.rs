@@ -53,6 +53,15 @@ pub enum Outcome {
     Refused(Reply),
 }
 
+/// What follows the addresses, each with its leading space: ` RET=HDRS`, ` NOTIFY=SUCCESS`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parameters<'a> {
+    /// Of MAIL.
+    pub mail: &'a str,
+    /// Of each RCPT.
+    pub rcpt: &'a str,
+}
+
 /// An open session.
 pub struct SmtpSession {
     wire: Wire<TlsStream<TcpStream>>,
@@ -85,10 +94,22 @@ impl SmtpSession {
         Ok(SmtpSession { wire, pipelining, line })
     }
 
-    /// Sends one message: `content` ends with CRLF and is dot-stuffed already.
+    /// Sends one message: `content` comes from [`end_of_data`].
     pub async fn send(&mut self, from: &str, to: &[&str], content: &[u8]) -> Result<Outcome> {
-        let mut commands = vec![format!("MAIL FROM:<{from}>\r\n")];
-        commands.extend(to.iter().map(|to| format!("RCPT TO:<{to}>\r\n")));
+        self.send_with(from, to, content, Parameters::default()).await
+    }
+
+    /// The same with ESMTP parameters.
+    pub async fn send_with(
+        &mut self,
+        from: &str,
+        to: &[&str],
+        content: &[u8],
+        parameters: Parameters<'_>,
+    ) -> Result<Outcome> {
+        let Parameters { mail, rcpt } = parameters;
+        let mut commands = vec![format!("MAIL FROM:<{from}>{mail}\r\n")];
+        commands.extend(to.iter().map(|to| format!("RCPT TO:<{to}>{rcpt}\r\n")));
         commands.push("DATA\r\n".to_owned());
         let mut refused = None;
         let mut go = false;

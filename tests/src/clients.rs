@@ -2,8 +2,8 @@
 
 use crate::pki;
 use crate::process;
-use anyhow::{Context, Result};
-use palombe_load::smtp::{Outcome, SmtpSession, SmtpTarget, end_of_data};
+use anyhow::{Context, Result, bail};
+use palombe_load::smtp::{Outcome, Parameters, SmtpSession, SmtpTarget, end_of_data};
 use palombe_load::tls::{Identity, client_config};
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -126,20 +126,55 @@ pub fn operator_target(
     })
 }
 
-/// Sends one message as an operator; the whole conversation must end with 250 to succeed.
-pub fn operator_send(
+/// Connects to the submission port as the holder of a BAL.
+pub fn submission_target(account: &Account) -> Result<SmtpTarget> {
+    Ok(SmtpTarget {
+        address: account.submission,
+        server_name: account.host.clone(),
+        helo: "client.invalid".to_owned(),
+        tls: client_config(&pki::anchors(), None)?,
+        login: Some((account.address.clone(), account.password.clone())),
+        pipelining: true,
+    })
+}
+
+/// Sends one message over a session of its own and returns what became of it.
+pub fn send(
     target: &SmtpTarget,
     from: &str,
     to: &[&str],
     message: &[u8],
+    parameters: Parameters<'_>,
 ) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut session = SmtpSession::open(target).await?;
-        let outcome = session.send(from, to, &end_of_data(message)).await?;
+        let outcome = session.send_with(from, to, &end_of_data(message), parameters).await?;
         session.quit().await?;
         Ok(outcome)
     })
+}
+
+/// Submits one message as the holder of a BAL; anything but 250 is an error.
+pub fn submit(
+    account: &Account,
+    to: &str,
+    message: &[u8],
+    parameters: Parameters<'_>,
+) -> Result<()> {
+    let target = submission_target(account)?;
+    match send(&target, &account.address, &[to], message, parameters)? {
+        Outcome::Accepted(_) => Ok(()),
+        Outcome::Refused(reply) => bail!("{} {}", reply.code, reply.text),
+    }
+}
+
+/// Every message of a folder, as an IMAP client gets it.
+pub fn curl_folder(account: &Account, folder: &str) -> Result<Vec<Vec<u8>>> {
+    let status = curl_command(account, "", &format!("STATUS {folder} (MESSAGES)"))?;
+    let count = status.split("MESSAGES ").nth(1).and_then(|rest| rest.split([')', ' ']).next());
+    let count: u32 = count.and_then(|count| count.parse().ok()).context(status.clone())?;
+    (1..=count).map(|index| curl_fetch(account, &format!("{folder};MAILINDEX={index}"))).collect()
 }
 
 /// Plain SMTP without TLS, as Postfix takes it from its own people; optional DSN parameters of MAIL and RCPT.

@@ -9,9 +9,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acknowledged;
 pub mod clients;
 pub mod dns;
 pub mod dovecot;
+pub mod inbox;
 pub mod mail;
 pub mod palombe;
 pub mod pki;

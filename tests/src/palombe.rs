@@ -1,5 +1,6 @@
 //! Palombe itself: the built binary, with a configuration, a data folder and addresses of its own.
 
+use crate::clients::Account;
 use crate::process::{self, Running};
 use crate::site::{self, Site};
 use crate::{pki, repo};
@@ -193,6 +194,28 @@ impl Palombe {
         format!("smtp.{}.mssante.test", self.name)
     }
 
+    /// The way in of the holder of a BAL.
+    pub fn account(&self, address: &str) -> Account {
+        Account {
+            host: self.hostname(),
+            submission: self.submission(),
+            imaps: self.imaps(),
+            address: address.to_owned(),
+            password: self.password.clone(),
+        }
+    }
+
+    /// The same for clients that check the name against the certificate: `localhost`.
+    pub fn localhost_account(&self, address: &str) -> Account {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Account {
+            host: "localhost".to_owned(),
+            submission: local(self.localhost_submission),
+            imaps: local(self.localhost_imaps),
+            ..self.account(address)
+        }
+    }
+
     /// Where operators come in.
     pub fn smtp(&self) -> SocketAddr {
         self.site.at(site::SMTP)
@@ -211,16 +234,6 @@ impl Palombe {
     /// IMAP over TLS.
     pub fn imaps(&self) -> SocketAddr {
         self.site.at(site::IMAPS)
-    }
-
-    /// IMAP over TLS on `localhost`, a name that the certificate bears.
-    pub fn localhost_imaps(&self) -> u16 {
-        self.localhost_imaps
-    }
-
-    /// Submission on `localhost`.
-    pub fn localhost_submission(&self) -> u16 {
-        self.localhost_submission
     }
 
     /// Its folder.

@@ -1,7 +1,7 @@
 //! The fixtures themselves: two Postfix operators exchange mail over mutual TLS, and keep strangers out.
 
 use anyhow::Result;
-use palombe_load::smtp::Outcome;
+use palombe_load::smtp::{Outcome, Parameters};
 use palombe_tests::postfix::{Postfix, PostfixSettings};
 use palombe_tests::{clients, mail, postfix, process, skip_if_missing, wait};
 
@@ -33,12 +33,13 @@ fn a_certificate_is_asked_for() -> Result<()> {
     let peer = Postfix::start(PostfixSettings::peer())?;
     let to = "medecin@postfix.mssante.test";
     let message = mail::plain("a@charge.mssante.test", to, "certificat@charge", "Bonjour.");
+    let none = Parameters::default();
     let mut target =
         clients::operator_target("op-charge", peer.smtp(), "smtp.postfix.mssante.test")?;
-    let outcome = clients::operator_send(&target, "a@charge.mssante.test", &[to], &message)?;
+    let outcome = clients::send(&target, "a@charge.mssante.test", &[to], &message, none)?;
     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
     target.tls = palombe_load::tls::client_config(&palombe_tests::pki::anchors(), None)?;
-    let stranger = clients::operator_send(&target, "a@charge.mssante.test", &[to], &message);
+    let stranger = clients::send(&target, "a@charge.mssante.test", &[to], &message, none);
     assert!(!matches!(stranger, Ok(Outcome::Accepted(_))), "{stranger:?}");
     Ok(())
 }

@@ -1,0 +1,229 @@
+//! Mail clients that people have, against a running Palombe.
+
+use anyhow::{Context, Result, ensure};
+use palombe_load::imap::ImapTarget;
+use palombe_load::imap_load::{self, ImapLoad, Scenario};
+use palombe_load::tls::client_config;
+use palombe_tests::clients::{self, Account};
+use palombe_tests::palombe::Palombe;
+use palombe_tests::{mail, pki, process, repo, skip_if_missing, wait};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+const MESSAGES: u64 = 2000;
+
+/// One operator with one BAL.
+fn one_bal() -> Result<(Palombe, Account)> {
+    let palombe = Palombe::start("beta")?;
+    let address = palombe.add_bal("marie")?;
+    let account = palombe.localhost_account(&address);
+    Ok((palombe, account))
+}
+
+/// Files `count` messages by IMAP.
+fn fill(account: &Account, count: u64) -> Result<()> {
+    let target = ImapTarget {
+        address: account.imaps,
+        server_name: account.host.clone(),
+        tls: client_config(&pki::anchors(), None)?,
+    };
+    let load = ImapLoad {
+        scenario: Scenario::Append,
+        run: "clients".to_owned(),
+        connections: 4,
+        operations: count,
+        seconds: 120,
+        bytes: 2000,
+        folder: "INBOX".to_owned(),
+        logins: vec![account.address.clone()],
+        password: account.password.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let summary = runtime.block_on(imap_load::run(target, load))?;
+    ensure!(summary.done == count, "{summary:?}");
+    Ok(())
+}
+
+/// Message-ID to flags ("S", "FS"…) of a local maildir.
+fn local(inbox: &Path) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for folder in ["new", "cur"] {
+        for entry in std::fs::read_dir(inbox.join(folder))? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let flags = name.split_once(":2,").map_or("", |(_, flags)| flags).to_owned();
+            found.insert(message_id(&std::fs::read_to_string(&path)?)?, flags);
+        }
+    }
+    Ok(found)
+}
+
+fn message_id(text: &str) -> Result<String> {
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("Message-ID: ")).context("no Message-ID")?;
+    Ok(line.trim().to_owned())
+}
+
+/// Renames the local message with this id: other flags, in `cur`.
+fn flag_locally(inbox: &Path, id: &str, flags: &str) -> Result<()> {
+    for folder in ["new", "cur"] {
+        for entry in std::fs::read_dir(inbox.join(folder))? {
+            let path = entry?.path();
+            if message_id(&std::fs::read_to_string(&path)?)? == id {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let stem = name.split(":2,").next().unwrap_or_default();
+                std::fs::rename(&path, inbox.join("cur").join(format!("{stem}:2,{flags}")))?;
+                return Ok(());
+            }
+        }
+    }
+    anyhow::bail!("{id} is not in {}", inbox.display())
+}
+
+/// Names of all files under a folder.
+fn listing(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            } else {
+                names.push(entry.path().display().to_string());
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn mbsync_synchronises_2000_messages_both_ways() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["mbsync", "curl"]));
+    let (palombe, account) = one_bal()?;
+    fill(&account, MESSAGES)?;
+    let near = palombe.site().subfolder("near")?;
+    let text = clients::mbsync_config(&account, &near, &palombe.password_file())?;
+    let config = palombe.site().write("mbsyncrc", text)?;
+    let inbox = near.join("INBOX");
+
+    clients::mbsync(&config)?;
+    let pulled = local(&inbox)?;
+    assert_eq!(pulled.len() as u64, MESSAGES);
+
+    // Changes on both sides.
+    flag_locally(&inbox, "<1.clients@load.invalid>", "FS")?;
+    flag_locally(&inbox, "<2.clients@load.invalid>", "ST")?;
+    let mine = mail::plain(&account.address, &account.address, "local@near", "Brouillon.");
+    std::fs::write(inbox.join("new/1.local.near"), &mine)?;
+    clients::curl_command(&account, "INBOX", "STORE 11 +FLAGS (\\Answered)")?;
+    clients::curl_command(&account, "INBOX", "STORE 12 +FLAGS (\\Deleted)")?;
+    clients::curl_command(&account, "INBOX", "EXPUNGE")?;
+    clients::mbsync(&config)?;
+
+    let merged = local(&inbox)?;
+    assert_eq!(merged.len() as u64, MESSAGES - 1, "one added, two removed");
+    assert_eq!(merged["<1.clients@load.invalid>"], "FS");
+    assert!(
+        merged.contains_key("<local@near>") && !merged.contains_key("<2.clients@load.invalid>")
+    );
+    assert_eq!(merged.values().filter(|flags| flags.contains('R')).count(), 1);
+    let far = clients::curl_command(&account, "INBOX", "SEARCH FLAGGED SEEN")?;
+    assert_eq!(far.trim().split(' ').count(), 3, "{far}");
+    let there = clients::curl_command(&account, "INBOX", "SEARCH HEADER Message-ID local@near")?;
+    assert_eq!(there.trim().split(' ').count(), 3, "{there}");
+
+    // Then no difference.
+    let before =
+        (listing(&near)?, clients::curl_command(&account, "INBOX", "FETCH 1:* (UID FLAGS)")?);
+    clients::mbsync(&config)?;
+    let after =
+        (listing(&near)?, clients::curl_command(&account, "INBOX", "FETCH 1:* (UID FLAGS)")?);
+    assert_eq!(before.0, after.0);
+    assert_eq!(before.1, after.1);
+    Ok(())
+}
+
+#[test]
+fn curl_submits_and_reads() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["curl"]));
+    let (palombe, account) = one_bal()?;
+    let message = mail::with_attachment(&account.address, &account.address, "curl@beta", 300_000);
+    let file = palombe.site().write("message.eml", &message)?;
+    clients::curl_submit(&account, &account.address, &file)?;
+    let read = clients::curl_fetch(&account, "INBOX;MAILINDEX=1")?;
+    assert!(read.ends_with(&message), "the message is not the one that was sent");
+    let header =
+        clients::curl_fetch(&account, "INBOX;MAILINDEX=1;SECTION=HEADER.FIELDS%20(SUBJECT)")?;
+    assert_eq!(header, b"Subject: curl@beta\r\n\r\n");
+    Ok(())
+}
+
+#[test]
+fn swaks_submits_and_hears_why_not() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["swaks", "curl"]));
+    let (palombe, account) = one_bal()?;
+    let message = mail::plain(&account.address, &account.address, "swaks@beta", ".\r\nBonjour.");
+    let file = palombe.site().write("message.eml", &message)?;
+    let sent = clients::swaks_submit(&account, &account.address, Some(&file))?;
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stdout));
+    wait::until("the message", || {
+        Ok(mail::find(&clients::curl_folder(&account, "INBOX")?, &message).map(drop))
+    })?;
+    let refused = clients::swaks_submit(&account, "ami@messagerie-ordinaire.example", None)?;
+    let transcript = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(!refused.status.success() && transcript.contains(" 550 5.7.1"), "{transcript}");
+    Ok(())
+}
+
+#[test]
+fn imaplib_goes_through_a_session() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["python3"]));
+    let (palombe, account) = one_bal()?;
+    let mut command = Command::new("python3");
+    command.arg(repo::root().join("tests/clients/imaplib_session.py"));
+    command.arg(account.imaps.port().to_string()).arg(pki::anchors()).arg(&account.address);
+    command.arg(palombe.password_file());
+    let output = process::run(&mut command).context(process::tail(&palombe.log()))?;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("all well"));
+    Ok(())
+}
+
+#[test]
+fn mutt_sends_and_saves_in_batch() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["mutt", "script"]));
+    let (palombe, account) = one_bal()?;
+    let attachment = palombe.site().write("document.txt", "Document joint, à lire.\n")?;
+    let saved = palombe.site().folder().join("saved.eml");
+    let url_user = account.address.replace('@', "%40");
+    let rc = format!(
+        "set from=\"{address}\"\nset realname=\"Marie\"\nset use_from=yes\nset copy=no\nset record=\"\"\n\
+         set ssl_starttls=yes\nset ssl_force_tls=yes\nset certificate_file=\"{ca}\"\n\
+         set ssl_usesystemcerts=no\nset imap_user=\"{address}\"\nset imap_pass=\"{password}\"\n\
+         set smtp_url=\"smtp://{url_user}@localhost:{submission}/\"\nset smtp_pass=\"{password}\"\n\
+         set smtp_authenticators=\"plain\"\nset quit=yes\nset delete=no\nset mail_check_stats=no\n\
+         set confirmappend=no\nset confirmcreate=no\nset wait_key=no\nset move=no\nset mark_old=no\n",
+        address = account.address,
+        ca = pki::anchors().display(),
+        password = account.password,
+        submission = account.submission.port(),
+    );
+    let rc = palombe.site().write("muttrc", rc)?;
+    let mut send = Command::new("mutt");
+    send.arg("-n").arg("-F").arg(&rc).args(["-s", "Envoi par mutt"]);
+    send.arg("-a").arg(&attachment).arg("--").arg(&account.address);
+    process::run(&mut send).context(process::tail(&palombe.log()))?;
+
+    // Reading needs a terminal: "script" lends one.
+    let folder = format!("imaps://{url_user}@localhost:{}/INBOX", account.imaps.port());
+    let keys = format!("push \"<copy-message>{}<enter><exit>\"", saved.display());
+    let line = format!("mutt -n -F '{}' -f '{folder}' -e '{keys}'", rc.display());
+    let mut read = Command::new("script");
+    read.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
+    process::run(&mut read).context(process::tail(&palombe.log()))?;
+    let text = std::fs::read_to_string(&saved).context("mutt saved nothing")?;
+    assert!(text.contains("Subject: Envoi par mutt") && text.contains("document.txt"), "{text}");
+    Ok(())
+}
