@@ -24,8 +24,10 @@ try:
 except imaplib.IMAP4.error:
     pass
 ok(server.login(user, password))
+# A server may tell more once it knows who asks; imaplib keeps what it heard first.
+capabilities = ok(server.capability())[0].decode().upper().split()
 for capability in ("IMAP4REV1", "UIDPLUS", "MOVE", "IDLE", "SPECIAL-USE", "ENABLE"):
-    assert capability in server.capabilities, (capability, server.capabilities)
+    assert capability in capabilities, (capability, capabilities)
 
 folders = b"\n".join(ok(server.list()))
 for attribute in (rb"\Sent", rb"\Drafts", rb"\Trash", rb"\Junk", rb"\Archive"):
@@ -50,11 +52,12 @@ ok(server.copy("1", "Archive"))
 ok(server.uid("MOVE", "2", "Trash"))
 assert ok(server.search(None, "ALL")) == [b"1"]
 ok(server.store("1", "+FLAGS", r"(\Deleted)"))
-assert ok(server.expunge()) == [b"1"]
+# imaplib still holds the EXPUNGE that MOVE caused.
+assert ok(server.expunge())[-1] == b"1"
 ok(server.close())
 assert ok(server.select("Archive", readonly=True)) == [b"1"]
-assert ok(server.status("Trash", "(MESSAGES UIDNEXT)"))[0].startswith(b"Trash") or True
-ok(server.unselect() if hasattr(server, "unselect") else server.close())
+assert b"MESSAGES 1" in ok(server.status("Trash", "(MESSAGES UIDNEXT)"))[0]
+ok(server.unselect())
 ok(server.delete("Essais"))
 server.logout()
 print("imaplib: all well")

@@ -1,6 +1,7 @@
 //! A ledger of messages: what was handed to a server, what it answered, and whether that answer held.
 
 use crate::inbox::Content;
+use crate::palombe::Palombe;
 use anyhow::{Context, Result};
 use palombe_load::smtp::{Outcome, SmtpSession, SmtpTarget, end_of_data};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -275,6 +276,21 @@ impl UidWatch {
     }
 }
 
+/// Message-ID and recipient of everything in the queue.
+pub fn queued(operator: &Palombe) -> Result<BTreeSet<(String, String)>> {
+    let text = operator.cli(&["--json", "queue", "list", "--limit", "100000"])?;
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text)?;
+    let mut queued = BTreeSet::new();
+    for entry in entries {
+        let id = entry["message_id"].as_str().context("no Message-ID")?;
+        let id = id.trim_start_matches('<').trim_end_matches('>');
+        for to in entry["recipients"].as_array().context("no recipients")? {
+            queued.insert((id.to_owned(), to.as_str().unwrap_or_default().to_owned()));
+        }
+    }
+    Ok(queued)
+}
+
 /// A message of this route: lines of noise, some of them with a dot first.
 fn message(route: &Route, to: &[String], id: &str, dice: &mut Dice) -> Vec<u8> {
     let size = match dice.once_in(route.large_once_in) {
@@ -326,12 +342,8 @@ mod tests {
         let ledger = Ledger::default();
         let bytes = b"From: <x@a.test>\r\nMessage-ID: <1@a.test>\r\n\r\n.text\r\n".to_vec();
         let to = vec!["a@a.test".to_owned(), "b@b.test".to_owned()];
-        let sent = Sent {
-            door: "a.test".to_owned(),
-            to,
-            bytes: bytes.clone(),
-            answer: Answer::Accepted,
-        };
+        let sent =
+            Sent { door: "a.test".to_owned(), to, bytes: bytes.clone(), answer: Answer::Accepted };
         ledger.sent().insert("1@a.test".to_owned(), sent);
         (ledger, bytes)
     }

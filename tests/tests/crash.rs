@@ -6,12 +6,11 @@
 use anyhow::{Context, Result, ensure};
 use palombe_load::smtp::SmtpTarget;
 use palombe_load::tls::client_config;
-use palombe_tests::acknowledged::{Audit, Dice, Found, Ledger, Route, UidWatch};
+use palombe_tests::acknowledged::{Audit, Dice, Found, Ledger, Route, UidWatch, queued};
 use palombe_tests::inbox::{Content, Inbox};
 use palombe_tests::palombe::Palombe;
 use palombe_tests::process::Running;
 use palombe_tests::{clients, pki, process, repo, wait};
-use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -318,19 +317,4 @@ fn drain_until(answers: &Receiver<()>, instant: Instant) {
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => heard = &silent,
         }
     }
-}
-
-/// Message-ID and recipient of everything in the queue.
-fn queued(operator: &Palombe) -> Result<BTreeSet<(String, String)>> {
-    let text = operator.cli(&["--json", "queue", "list", "--limit", "100000"])?;
-    let entries: Vec<serde_json::Value> = serde_json::from_str(&text)?;
-    let mut queued = BTreeSet::new();
-    for entry in entries {
-        let id = entry["message_id"].as_str().context("no Message-ID")?;
-        let id = id.trim_start_matches('<').trim_end_matches('>');
-        for to in entry["recipients"].as_array().context("no recipients")? {
-            queued.insert((id.to_owned(), to.as_str().unwrap_or_default().to_owned()));
-        }
-    }
-    Ok(queued)
 }
