@@ -21,6 +21,7 @@ use palombe_vocabulary::{BalId, SessionId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// The rooms that a session enters.
@@ -57,13 +58,16 @@ pub struct ImapServer {
     pub(crate) house: Arc<House>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Passwords being verified at one time: Argon2id must not take every thread of the pool.
+    pub(crate) verifying: Arc<Semaphore>,
 }
 
 impl ImapServer {
     /// A door to this house.
     pub fn new(house: House, settings: Settings) -> Self {
+        let verifying = Arc::new(Semaphore::new(settings.logins_at_once_max.max(1)));
         let metrics = Arc::default();
-        ImapServer { house: Arc::new(house), settings: Arc::new(settings), metrics }
+        ImapServer { house: Arc::new(house), settings: Arc::new(settings), metrics, verifying }
     }
 
     /// The counters of this door.
@@ -156,6 +160,14 @@ pub(crate) enum Next {
     StartTls(Arc<rustls::ServerConfig>),
 }
 
+/// Returns when something happened that an idling client must hear of. Cancel-safe.
+async fn woken(stage: &mut Stage, pending: &Pending) {
+    match (stage, pending) {
+        (Stage::Selected(account, _), Pending::Idle { .. }) => account.wakes.changed().await,
+        _ => std::future::pending().await,
+    }
+}
+
 impl Session {
     fn new(server: ImapServer, wire: Wire, peer: SocketAddr, id: SessionId) -> Self {
         let receiver = Receiver::new(server.settings.limits.clone());
@@ -218,16 +230,10 @@ impl Session {
     async fn next_bytes(&mut self, buffer: &mut [u8]) -> Result<usize, Gone> {
         let deadline = self.input_deadline();
         loop {
-            let idling = matches!(self.pending, Pending::Idle { .. });
-            let mut never = std::future::pending().boxed();
-            let wakes = match &mut self.stage {
-                Stage::Selected(account, _) if idling => account.wakes.changed().boxed(),
-                _ => std::mem::replace(&mut never, std::future::pending().boxed()),
-            };
             tokio::select! {
                 biased;
                 read = self.wire.read(buffer) => return read,
-                () = wakes => {}
+                () = woken(&mut self.stage, &self.pending) => {}
                 () = self.server.house.shutdown.wait() => return Err(Gone::Shutdown),
                 () = tokio::time::sleep_until(deadline) => return Err(self.overdue()),
             }

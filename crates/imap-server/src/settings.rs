@@ -30,6 +30,8 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// Time for a TLS handshake.
     pub tls_timeout: Duration,
+    /// Passwords verified at one time; others wait their turn within the login time.
+    pub logins_at_once_max: usize,
     /// Failed logins after which the connection is closed.
     pub login_failures_max: u32,
     /// Delay after the first failed login; it doubles with each.
@@ -48,6 +50,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(30 * 60 + 10),
             stall_timeout: Duration::from_secs(120),
             tls_timeout: Duration::from_secs(20),
+            logins_at_once_max: 2,
             login_failures_max: 4,
             login_failure_delay: Duration::from_secs(1),
             limits: Limits::default(),

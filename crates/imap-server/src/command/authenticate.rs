@@ -8,6 +8,7 @@ use crate::reply::Done;
 use crate::session::{Account, Pending, Session, Stage};
 use base64::Engine;
 use palombe_access::AccessError;
+use palombe_driver::PoolBusy;
 use palombe_vocabulary::Secret;
 use tokio::time::Instant;
 use zeroize::Zeroize;
@@ -78,9 +79,12 @@ pub(super) async fn login(
 async fn open(session: &mut Session, mut login: String, password: Secret<String>) -> Outcome {
     let now = palombe_driver::now();
     let asked = login.clone();
+    let verifying = session.server.verifying.clone();
+    let turn = verifying.acquire_owned().await.map_err(|_| Failure::Busy(PoolBusy::Closed))?;
     let outcome = session
         .in_pool(move |house| Ok(house.access.authenticate_password(&asked, &password, now)?))
         .await;
+    drop(turn);
     login.zeroize();
     match outcome {
         Ok(open) => {
