@@ -75,6 +75,17 @@ listen = {ip}
 ssl = required
 ssl_cert = <{chain}
 ssl_key = <{key}
+namespace inbox {{
+  inbox = yes
+  mailbox Drafts {{
+    auto = create
+    special_use = \\Drafts
+  }}
+  mailbox Trash {{
+    auto = create
+    special_use = \\Trash
+  }}
+}}
 mail_location = maildir:{mail}/%n/Maildir
 first_valid_uid = {MAIL_ID}
 last_valid_uid = {MAIL_ID}

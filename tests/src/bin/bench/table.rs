@@ -68,7 +68,10 @@ impl Row {
                 None => format!(" |{:>45}", "-"),
             });
         }
-        if let (Some(ours), Some(theirs)) = (&self.palombe, &self.reference) {
+        if let (Some(ours), Some(theirs)) = (&self.palombe, &self.reference)
+            && ours.summary.per_second > 0.0
+            && theirs.summary.per_second > 0.0
+        {
             line.push_str(&format!(
                 " |{:>6.2} {:>6.2}",
                 ours.summary.per_second / theirs.summary.per_second.max(1e-9),
