@@ -308,6 +308,8 @@ impl Store {
         match self.inner.engine.commit(batch) {
             Ok(committed) => Ok(Uid(committed.steps.u32(before).saturating_add(1))),
             Err(EngineError::Refused(_)) => Err(StoreError::UnknownFolder),
+            // Nobody may be kept from reading because this could not be noted: the messages stay recent.
+            Err(EngineError::Full) => Ok(Uid(small(row.0[folder_field::RECENT]).saturating_add(1))),
             Err(error) => Err(error.into()),
         }
     }
