@@ -111,15 +111,14 @@ fn citations(comment: &str) -> Vec<Result<String, String>> {
             "ANS" if matches!(next(1), "R1" | "R2" | "R3" | "R4") => {
                 found.push(Ok(format!("ANS {} {}", next(1), next(2))));
             }
+            // RFC822 is the name of an IMAP item.
             glued
-                if glued
-                    .strip_prefix("RFC")
-                    .is_some_and(|rest| is_number(rest.trim_end_matches(PUNCTUATION))) =>
+                if !glued.starts_with("RFC822")
+                    && glued
+                        .strip_prefix("RFC")
+                        .is_some_and(|rest| is_number(rest.trim_end_matches(PUNCTUATION))) =>
             {
-                // RFC822 is the name of an IMAP item.
-                if !glued.starts_with("RFC822") {
-                    found.push(Err(glued.to_owned()));
-                }
+                found.push(Err(glued.to_owned()));
             }
             _ => {}
         }

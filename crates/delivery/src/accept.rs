@@ -91,6 +91,28 @@ pub struct Trace {
     pub protocol: &'static str,
 }
 
+/// A message handed over at a door: who, for whom, what, over which connection, when.
+pub struct Handover {
+    /// Who hands it over, with the proof.
+    pub origin: Origin,
+    /// For whom.
+    pub envelope: Envelope,
+    /// What.
+    pub body: ReceivedBody,
+    /// Over which connection.
+    pub trace: Trace,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A handover under examination: what was read of it so far.
+pub(crate) struct Case<'a> {
+    pub(crate) handover: &'a Handover,
+    pub(crate) facts: &'a Facts,
+    pub(crate) id: &'a str,
+    pub(crate) received: &'a [u8],
+}
+
 /// The promise behind a `250`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
@@ -207,15 +229,8 @@ impl Delivery {
     ///
     /// # Errors
     /// [`DeliveryError`]; nothing of the message is visible then.
-    pub fn accept(
-        &self,
-        origin: &Origin,
-        envelope: Envelope,
-        body: ReceivedBody,
-        trace: &Trace,
-        now: Timestamp,
-    ) -> Result<Accepted, DeliveryError> {
-        let prepared = self.prepare(origin, envelope, body, trace, now)?;
+    pub fn accept(&self, handover: Handover) -> Result<Accepted, DeliveryError> {
+        let prepared = self.prepare(handover)?;
         let done = self.store.accept_all(prepared.acceptances)?;
         Ok(promise(prepared.id, &done))
     }
@@ -224,14 +239,10 @@ impl Delivery {
     /// no thread while the disk syncs.
     pub fn accept_then(
         &self,
-        origin: &Origin,
-        envelope: Envelope,
-        body: ReceivedBody,
-        trace: &Trace,
-        now: Timestamp,
+        handover: Handover,
         done: Box<dyn FnOnce(Result<Accepted, DeliveryError>) + Send>,
     ) {
-        match self.prepare(origin, envelope, body, trace, now) {
+        match self.prepare(handover) {
             Err(error) => done(Err(error)),
             Ok(Prepared { acceptances, id }) => self.store.accept_then(
                 acceptances,
@@ -243,27 +254,21 @@ impl Delivery {
         }
     }
 
-    fn prepare(
-        &self,
-        origin: &Origin,
-        envelope: Envelope,
-        body: ReceivedBody,
-        trace: &Trace,
-        now: Timestamp,
-    ) -> Result<Prepared, DeliveryError> {
-        let facts = body.structure.facts();
+    fn prepare(&self, handover: Handover) -> Result<Prepared, DeliveryError> {
+        let facts = handover.body.structure.facts();
         self.check_content(&facts)?;
-        self.check_authors(origin, &facts)?;
+        check_authors(&handover.origin, &facts)?;
+        let trace = &handover.trace;
         let id = format!("{}-{}", trace.session, trace.transaction);
-        let received = self.received(&envelope, trace, &id, now);
-        let filings = filings(&envelope, &received, now);
-        let queue =
-            self.queue_items(origin, &envelope, &received, &facts, body.blob.size(), now)?;
-        let journal = self.accepted_lines(origin, &envelope, &facts, trace, &id, &body, now);
-        let reports = self.delivered_reports(&envelope, &facts, &body, now)?;
+        let received = self.received(&handover, &id);
+        let case = Case { handover: &handover, facts: &facts, id: &id, received: &received };
+        let filings = filings(&handover.envelope, &received, handover.at);
+        let queue = self.queue_items(&case)?;
+        let journal = case.accepted_lines();
+        let reports = self.delivered_reports(&case)?;
         let mut acceptances = vec![Acceptance {
-            structure: body.structure.encode(),
-            blob: body.blob,
+            structure: handover.body.structure.encode(),
+            blob: handover.body.blob,
             filings,
             queue,
             journal,
@@ -287,36 +292,9 @@ impl Delivery {
         Ok(())
     }
 
-    /// The header From must be one that the origin may speak for (spec mssante §1.5).
-    fn check_authors(&self, origin: &Origin, facts: &Facts) -> Result<(), DeliveryError> {
-        // RFC 5322 3.6: exactly one From field, holding at least one address.
-        if facts.from_fields != 1 || facts.from.is_empty() {
-            return Err(DeliveryError::BadFromField);
-        }
-        for author in &facts.from {
-            // An author that the trust space cannot even name is nobody's to speak for.
-            let address = author.address.as_ref().ok_or(DeliveryError::BadFromField)?;
-            match origin {
-                Origin::Operator(sender) => sender
-                    .permits(address.domain())
-                    .map_err(|r| DeliveryError::HeaderFromNotCovered(Box::new(r)))?,
-                Origin::Submission(bal) if !bal.may_send_as(address) => {
-                    return Err(DeliveryError::AuthorNotAllowed);
-                }
-                Origin::Submission(_) => {}
-            }
-        }
-        if let Origin::Submission(bal) = origin {
-            let own = |m: &Mailbox| m.address.as_ref().is_some_and(|a| bal.may_send_as(a));
-            if !facts.sender.iter().all(own) {
-                return Err(DeliveryError::AuthorNotAllowed);
-            }
-        }
-        Ok(())
-    }
-
     /// RFC 5321 4.4. No `for` clause with several recipients: nobody learns of the others.
-    fn received(&self, envelope: &Envelope, trace: &Trace, id: &str, now: Timestamp) -> Vec<u8> {
+    fn received(&self, handover: &Handover, id: &str) -> Vec<u8> {
+        let Handover { envelope, trace, at, .. } = handover;
         let only = match envelope.recipients.as_slice() {
             [only] if only.address.to_string().is_ascii() => Some(&only.address),
             _ => None,
@@ -330,19 +308,13 @@ impl Delivery {
             tls: trace.tls.as_deref(),
             id,
             recipient: only,
-            at: now,
+            at: *at,
         })
     }
 
-    fn queue_items(
-        &self,
-        origin: &Origin,
-        envelope: &Envelope,
-        received: &[u8],
-        facts: &Facts,
-        size: u64,
-        now: Timestamp,
-    ) -> Result<Vec<NewQueueItem>, DeliveryError> {
+    fn queue_items(&self, case: &Case<'_>) -> Result<Vec<NewQueueItem>, DeliveryError> {
+        let Handover { origin, envelope, body, at, .. } = case.handover;
+        let now = *at;
         let mut by_domain: BTreeMap<&Domain, Vec<QueueRecipient>> = BTreeMap::new();
         for r in &envelope.recipients {
             if let Recipient::Remote(domain) = &r.recipient {
@@ -366,14 +338,14 @@ impl Delivery {
             hosted: hosted.clone(),
             sender: envelope.from.clone(),
             recipients,
-            prefix: received.to_vec(),
-            size: received.len() as u64 + size,
+            prefix: case.received.to_vec(),
+            size: case.received.len() as u64 + body.blob.size(),
             priority: envelope.priority,
             ret: envelope.ret,
             envid: envelope.envid.clone(),
             smtputf8: envelope.smtputf8,
-            eight_bit: envelope.eight_bit || facts.damage.body_eight_bit,
-            message_id: facts.message_id.clone(),
+            eight_bit: envelope.eight_bit || case.facts.damage.body_eight_bit,
+            message_id: case.facts.message_id.clone(),
             origin_bal,
             created_at: now,
             next_due: now,
@@ -383,13 +355,9 @@ impl Delivery {
     }
 
     /// RFC 3461 5.2.3: a success report for each local recipient that asked for one.
-    fn delivered_reports(
-        &self,
-        envelope: &Envelope,
-        facts: &Facts,
-        body: &ReceivedBody,
-        now: Timestamp,
-    ) -> Result<Vec<Acceptance>, DeliveryError> {
+    fn delivered_reports(&self, case: &Case<'_>) -> Result<Vec<Acceptance>, DeliveryError> {
+        let Handover { envelope, body, at, .. } = case.handover;
+        let now = *at;
         let asked = |r: &&EnvelopeRecipient| {
             r.notify.success() && matches!(r.recipient, Recipient::Local(_))
         };
@@ -414,12 +382,40 @@ impl Delivery {
             sender: &envelope.from,
             envid: envelope.envid.as_deref(),
             header: &body.structure.header,
-            facts,
+            facts: case.facts,
             smtputf8: envelope.smtputf8,
             arrived: now,
         };
         Ok(self.report(&origin, &author_domain, &delivered, None, now)?.into_iter().collect())
     }
+}
+
+/// The header From must be one that the origin may speak for (spec mssante §1.5).
+fn check_authors(origin: &Origin, facts: &Facts) -> Result<(), DeliveryError> {
+    // RFC 5322 3.6: exactly one From field, holding at least one address.
+    if facts.from_fields != 1 || facts.from.is_empty() {
+        return Err(DeliveryError::BadFromField);
+    }
+    for author in &facts.from {
+        // An author that the trust space cannot even name is nobody's to speak for.
+        let address = author.address.as_ref().ok_or(DeliveryError::BadFromField)?;
+        match origin {
+            Origin::Operator(sender) => sender
+                .permits(address.domain())
+                .map_err(|r| DeliveryError::HeaderFromNotCovered(Box::new(r)))?,
+            Origin::Submission(bal) if !bal.may_send_as(address) => {
+                return Err(DeliveryError::AuthorNotAllowed);
+            }
+            Origin::Submission(_) => {}
+        }
+    }
+    if let Origin::Submission(bal) = origin {
+        let own = |m: &Mailbox| m.address.as_ref().is_some_and(|a| bal.may_send_as(a));
+        if !facts.sender.iter().all(own) {
+            return Err(DeliveryError::AuthorNotAllowed);
+        }
+    }
+    Ok(())
 }
 
 fn local(bal: Option<Bal>) -> Result<Recipient, DeliveryError> {

@@ -2,9 +2,8 @@
 //!
 //! Addresses stand in the journal (imputability, spec mssante §9); the content of a message never does.
 
-use crate::accept::{Envelope, Origin, ReceivedBody, Trace};
+use crate::accept::{Case, Handover, Origin};
 use crate::{Delivery, DeliveryError};
-use palombe_message::Facts;
 use palombe_store::{JournalLine, Outcome};
 use palombe_trust::Evidence;
 use palombe_vocabulary::{BalId, Domain, SessionId, Timestamp};
@@ -98,24 +97,18 @@ impl Delivery {
             tracing::error!(%error, "a refusal could not be written to the journal");
         }
     }
+}
 
-    #[allow(clippy::too_many_arguments)] // one line of the journal, told once
-    pub(crate) fn accepted_lines(
-        &self,
-        origin: &Origin,
-        envelope: &Envelope,
-        facts: &Facts,
-        trace: &Trace,
-        id: &str,
-        body: &ReceivedBody,
-        now: Timestamp,
-    ) -> Vec<JournalLine> {
+impl Case<'_> {
+    pub(crate) fn accepted_lines(&self) -> Vec<JournalLine> {
+        let Handover { origin, envelope, body, trace, at } = self.handover;
+        let facts = self.facts;
         let (event, evidence, bal) = match origin {
             Origin::Operator(sender) => ("smtp.interop.accepted", Some(sender.evidence()), None),
             Origin::Submission(open) => ("smtp.submission.accepted", None, Some(open.id())),
         };
         let detail = AcceptedDetail {
-            id,
+            id: self.id,
             evidence: evidence.as_ref(),
             from: envelope.from.to_string(),
             to: envelope.recipients.iter().map(|r| r.address.to_string()).collect(),
@@ -127,7 +120,7 @@ impl Delivery {
             x_mss_ins: facts.mss.ins.as_deref(),
         };
         vec![JournalLine {
-            at: now,
+            at: *at,
             event: event.to_owned(),
             outcome: Outcome::Accepted,
             session: Some(trace.session),

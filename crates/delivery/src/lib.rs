@@ -18,7 +18,8 @@ mod report;
 mod settings;
 
 pub use accept::{
-    Accepted, BodySpool, Door, Envelope, EnvelopeRecipient, Origin, ReceivedBody, Recipient, Trace,
+    Accepted, BodySpool, Door, Envelope, EnvelopeRecipient, Handover, Origin, ReceivedBody,
+    Recipient, Trace,
 };
 pub use error::DeliveryError;
 pub use journal::RefusalRecord;

@@ -3,7 +3,7 @@
 use palombe_access::{Access, OpenBal, hash_password};
 use palombe_delivery::{
     Accepted, Attempt, Delivery, DeliveryError, DeliverySettings, Door, Envelope,
-    EnvelopeRecipient, Origin, RecipientResult, RemoteReply, Trace,
+    EnvelopeRecipient, Handover, Origin, RecipientResult, RemoteReply, Trace,
 };
 use palombe_message::dsn;
 use palombe_store::{INBOX, JournalQuery, MessageMeta, NewBal, Notify, Ret, Store, StoreSettings};
@@ -133,7 +133,13 @@ impl House {
             smtputf8: false,
             eight_bit: false,
         };
-        self.delivery.accept(origin, envelope, body.finish()?, &trace(), NOW)
+        self.delivery.accept(Handover {
+            origin: origin.clone(),
+            envelope,
+            body: body.finish()?,
+            trace: trace(),
+            at: NOW,
+        })
     }
 
     fn submit(&self, to: &[(&str, Notify)], bytes: &[u8]) -> Result<Accepted, DeliveryError> {

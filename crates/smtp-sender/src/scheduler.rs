@@ -160,9 +160,28 @@ impl Scheduler {
                 line.make_contiguous().sort_by_key(|c| (c.due, c.id));
             }
             let level = self.levels.entry(priority).or_default();
-            level.serve(lines, priority.0 > 0, &self.limits, running, &site_of, &mut chosen);
+            let urgent = priority.0 > 0;
+            let mut places = Places { limits: &self.limits, running: &mut *running, urgent };
+            level.serve(lines, &mut places, &site_of, &mut chosen);
         }
         chosen
+    }
+}
+
+/// What may start now for messages of one urgency.
+struct Places<'a> {
+    limits: &'a Concurrency,
+    running: &'a mut Running,
+    urgent: bool,
+}
+
+impl Places<'_> {
+    fn free(&self) -> bool {
+        self.running.has_place(self.limits, self.urgent)
+    }
+
+    fn free_at(&self, site: &Site) -> bool {
+        self.running.has_place_at(self.limits, site, self.urgent)
     }
 }
 
@@ -170,9 +189,7 @@ impl Level {
     fn serve(
         &mut self,
         mut lines: Lines<'_>,
-        urgent: bool,
-        limits: &Concurrency,
-        running: &mut Running,
+        places: &mut Places<'_>,
         site_of: &impl Fn(&Domain) -> Site,
         chosen: &mut Vec<QueueId>,
     ) {
@@ -191,12 +208,12 @@ impl Level {
                 *credit += QUANTUM_BYTES;
             }
             while let Some(candidate) = line.front() {
-                if !running.has_place(limits, urgent) {
+                if !places.free() {
                     self.turn = Some(hosted);
                     return;
                 }
                 let site = site_of(&candidate.destination);
-                if !running.has_place_at(limits, &site, urgent) {
+                if !places.free_at(&site) {
                     // Its destination is busy; those behind it go elsewhere, maybe.
                     line.pop_front();
                     continue;
@@ -206,7 +223,7 @@ impl Level {
                     break;
                 }
                 *credit -= cost;
-                running.start(candidate, site);
+                places.running.start(candidate, site);
                 chosen.push(candidate.id);
                 line.pop_front();
             }

@@ -8,8 +8,8 @@ use crate::limits::{
 use crate::{Shared, reply};
 use palombe_access::{AccessError, OpenBal};
 use palombe_delivery::{
-    Accepted, BodySpool, DeliveryError, Door, Envelope, EnvelopeRecipient, Notify, Origin,
-    RefusalRecord, Ret, Trace,
+    Accepted, BodySpool, DeliveryError, Door, Envelope, EnvelopeRecipient, Handover, Notify,
+    Origin, RefusalRecord, Ret, Trace,
 };
 use palombe_driver::{PoolBusy, now};
 use palombe_smtp_proto as proto;
@@ -430,7 +430,7 @@ impl Visit {
                     Err(error) => return (Err(error), None),
                 };
                 let id = body.facts().message_id;
-                (delivery.accept(&origin, envelope, body, &trace, now()), id)
+                (delivery.accept(Handover { origin, envelope, body, trace, at: now() }), id)
             };
             return match self.shared.house.pool.run(job).await {
                 Ok((outcome, id)) => (outcome.map_err(Unaccepted::from), id),
@@ -447,7 +447,7 @@ impl Visit {
             // Nobody waits when the connection was cut: the peer will send the message again.
             let _ = sender.send(outcome);
         });
-        delivery.accept_then(&origin, envelope, body, &trace, now(), done);
+        delivery.accept_then(Handover { origin, envelope, body, trace, at: now() }, done);
         let outcome = match tokio::time::timeout(ACCEPT_TIME_MAX, receiver).await {
             Ok(Ok(outcome)) => outcome.map_err(Unaccepted::from),
             // No answer is no promise.
