@@ -65,6 +65,19 @@ impl SmallDisk {
     }
 }
 
+impl SmallDisk {
+    /// What takes the room, for a failure.
+    fn listing(&self) -> String {
+        let mut shown = String::new();
+        for (program, options) in [("df", ["-k", "--"]), ("ls", ["-lR", "--"])] {
+            if let Ok(output) = Command::new(program).args(options).arg(self.path()).output() {
+                shown += &String::from_utf8_lossy(&output.stdout);
+            }
+        }
+        shown
+    }
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let umount =
@@ -188,7 +201,8 @@ impl House {
                     good && accepted < 5
                 }))?;
                 Ok((accepted == 5).then_some(()))
-            })?;
+            })
+            .map_err(|error| error.context(self.disk.listing()))?;
         }
         Ok(())
     }
@@ -255,16 +269,16 @@ fn eat(path: &Path, ended: &AtomicBool) -> Result<()> {
 /// The reserve (`store.free_bytes_min`) refuses before the engine meets the end of the disk.
 #[test]
 fn below_the_reserve_mail_waits_and_the_engine_never_notices() -> Result<()> {
-    let disk = SmallDisk::mount(256)?;
+    let disk = SmallDisk::mount(448)?;
     skip_if_missing!(disk.as_ref().err());
     let Ok(disk) = disk else { return Ok(()) };
     let mut house = House::new(disk, 96 * MIB)?;
-    let ballast = house.disk.ballast("ballast", 64)?;
+    let ballast = house.disk.ballast("ballast", 160)?;
     house.fill(1, None)?;
     house.check("below the reserve, by mail")?;
     std::fs::remove_file(ballast)?;
     house.recovers(1)?;
-    let rest = house.disk.ballast("ballast", 60)?;
+    let rest = house.disk.ballast("ballast", 150)?;
     house.fill(2, None)?;
     house.check("below the reserve, by a file")?;
     std::fs::remove_file(rest)?;
