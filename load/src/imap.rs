@@ -119,7 +119,7 @@ impl ImapSession {
                 return Ok(());
             }
             if !line.starts_with('*') {
-                bail!("no continuation: {line}");
+                bail!("no continuation: {}", without_timing(&line));
             }
         }
     }
@@ -135,7 +135,7 @@ impl ImapSession {
                         answer.text = text.trim_start().to_owned();
                         return Ok(answer);
                     }
-                    None => bail!("{what}: {rest}"),
+                    None => bail!("{what}: {}", without_timing(rest)),
                 },
             }
         }
@@ -164,6 +164,11 @@ fn literal(line: &str) -> Option<u64> {
 /// `* 12 EXISTS`
 fn exists(line: &str) -> Option<u64> {
     line.strip_prefix("* ")?.strip_suffix(" EXISTS")?.parse().ok()
+}
+
+/// Dovecot ends each answer with the time that it took: alike answers must count as one.
+fn without_timing(line: &str) -> &str {
+    line.split(" (0.").next().unwrap_or(line)
 }
 
 fn quoted(text: &str) -> String {

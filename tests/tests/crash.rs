@@ -1,5 +1,6 @@
-//! Two operators under load; alpha is killed (SIGKILL) at random instants, again and again. Whatever was answered 250 is
-//! there afterwards, exact and once; nothing is there in part; no UID ever names a second message.
+//! Two operators under load; alpha is killed (SIGKILL) at random instants, again and again. Whatever
+//! was answered 250 is there afterwards, exact and once; nothing is there in part; no UID ever names
+//! a second message.
 //!
 //! `PALOMBE_CRASH_ROUNDS` sets the number of rounds, `PALOMBE_CRASH_SEED` repeats a run's choices.
 
