@@ -16,6 +16,7 @@ pub mod dovecot;
 pub mod inbox;
 pub mod mail;
 pub mod palombe;
+pub mod peer;
 pub mod pki;
 pub mod postfix;
 pub mod process;
