@@ -46,6 +46,8 @@ pub struct House {
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    // Whatever this process makes is its own: files 0600, folders 0700.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let config = config::load(path)?;
     logs::install(&config.raw.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

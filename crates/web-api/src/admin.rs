@@ -4,7 +4,7 @@ use crate::limits::{BODY_BYTES_MAX, ROWS_DEFAULT, ROWS_MAX};
 use crate::reply::ApiError;
 use crate::views::{
     BalView, DomainView, JournalParams, JournalView, ListParams, NewBalBody, NewDomain,
-    PasswordBody, QueueView,
+    PasswordBody, QueueView, check_view, stats_view,
 };
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post};
@@ -132,7 +132,7 @@ fn admin_line(event: &str, bal: Option<&Bal>, detail: Value) -> JournalLine {
 async fn status(State(admin): State<Admin>) -> Answer {
     let notes = (admin.notes)();
     let stats = admin.run(|store| Ok(store.stats()?)).await?;
-    Ok(Json(json!({ "server": notes, "store": format!("{stats:?}") })))
+    Ok(Json(json!({ "server": notes, "store": stats_view(&stats) })))
 }
 
 async fn domain_list(State(admin): State<Admin>) -> Answer {
@@ -388,5 +388,5 @@ async fn journal(State(admin): State<Admin>, Query(params): Query<JournalParams>
 
 async fn store_check(State(admin): State<Admin>) -> Answer {
     let report = admin.run(|store| Ok(store.check()?)).await?;
-    Ok(Json(json!({ "problems": report.problems, "counts": format!("{:?}", report.counts) })))
+    Ok(Json(check_view(&report)))
 }

@@ -17,3 +17,4 @@ mod views;
 
 pub use admin::{Admin, Notes, bind_admin, serve_admin};
 pub use metrics::serve_metrics;
+pub use views::check_view;

@@ -1,8 +1,9 @@
 //! JSON shapes of the administration interface. Serialisable types stand at this boundary only.
 
-use palombe_store::{Bal, DomainRow, JournalLine, QueueItem, Usage};
+use palombe_store::{Bal, CheckReport, DomainRow, JournalLine, QueueItem, StoreStats, Usage};
 use palombe_vocabulary::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// `POST /v1/domains`
 #[derive(Deserialize)]
@@ -183,4 +184,35 @@ pub(crate) struct JournalParams {
 pub(crate) struct ListParams {
     pub domain: Option<String>,
     pub limit: Option<usize>,
+}
+
+/// What a check of the store saw; the CLI prints the same of a folder that it opened itself.
+pub fn check_view(report: &CheckReport) -> Value {
+    let counts = &report.counts;
+    json!({
+        "problems": report.problems,
+        "bals": counts.bals,
+        "folders": counts.folders,
+        "messages": counts.messages,
+        "blobs": counts.blobs,
+        "links": counts.links,
+        "queue_items": counts.queue_items,
+        "journal_lines": counts.journal_lines,
+    })
+}
+
+/// Numbers of the store.
+pub(crate) fn stats_view(stats: &StoreStats) -> Value {
+    json!({
+        "domains": stats.domains,
+        "bals": stats.bals,
+        "batches": stats.batches,
+        "groups": stats.groups,
+        "refused": stats.refused,
+        "waiting": stats.waiting,
+        "reopened": stats.reopened,
+        "broken": stats.broken,
+        "free_bytes": stats.free_bytes,
+        "disk_bytes": stats.disk_bytes,
+    })
 }

@@ -6,7 +6,8 @@ use crate::config;
 use crate::table::print_object;
 use anyhow::Context;
 use palombe_store::{Store, StoreSettings};
-use serde_json::{Value, json};
+use palombe_web_api::check_view;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,6 +49,5 @@ fn check_folder(folder: &Path) -> anyhow::Result<Value> {
     }
     let settings = StoreSettings::new(folder);
     let store = Store::open(&settings).with_context(|| folder.display().to_string())?;
-    let report = store.check()?;
-    Ok(json!({ "problems": report.problems, "counts": format!("{:?}", report.counts) }))
+    Ok(check_view(&store.check()?))
 }
