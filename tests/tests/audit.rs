@@ -539,9 +539,14 @@ struct Called {
 
 impl Called {
     fn motive(&self) -> &'static str {
-        match self.status {
-            "5.7.4" => "    Motif : échec définitif (code 554, 5.7.4).",
-            _ => "    Motif : message rejeté par le destinataire (code 541, 5.7.1).",
+        match self.rule {
+            "peer.no-starttls" => {
+                "    Motif : le serveur du destinataire n’offre pas de connexion sécurisée (code 554, 5.7.4)."
+            }
+            _ => {
+                "    Motif : le serveur du destinataire n’a pas prouvé qu’il appartient à l’espace de confiance \
+                 MSSanté (code 541, 5.7.1)."
+            }
         }
     }
 }
@@ -650,8 +655,8 @@ fn bounced(world: &Outbound, called: &Called, message: &[u8]) -> Result<()> {
     write!(
         wanted,
         "Votre message n’a pas pu être remis à :\r\n  • controle@{domain}\r\n{}\r\n\r\n\
-         Le contenu n’a pas été transmis à ces destinataires. Vérifiez l’adresse dans l’Annuaire Santé, ou joignez \
-         le destinataire par un autre moyen si l’information est urgente.\r\n",
+         Le contenu n’a pas été transmis à ces destinataires. Vérifiez l’adresse dans l’Annuaire Santé, ou \
+         joignez le destinataire par un autre moyen si l’information est urgente.\r\n",
         called.motive()
     )?;
     // Unfolding has joined the lines that begin with a space.
@@ -702,11 +707,13 @@ fn a_server_that_stays_without_right_is_tried_until_the_message_expires() -> Res
     let message = world.write("cert-revoque")?;
     let domain = audit("cert-revoque");
     let because = "peer.revoked: the certificate presented is revoked";
+    let motive = "Motif : le serveur du destinataire n’a pas prouvé qu’il appartient à l’espace de confiance MSSanté";
 
     let warning = readable(&world.report("cert-revoque", "delayed")?);
     for field in [
         "\r\nSubject: Message en attente de remise\r\n".to_owned(),
         "Votre message n’est pas encore remis à :".to_owned(),
+        format!("{motive} (code 451, 4.7.1)."),
         format!("\r\nFinal-Recipient: rfc822; controle@{domain}\r\n"),
         "\r\nStatus: 4.7.1\r\n".to_owned(),
         format!("\r\nDiagnostic-Code: smtp; 4.7.1 {because}\r\n"),
@@ -724,6 +731,7 @@ fn a_server_that_stays_without_right_is_tried_until_the_message_expires() -> Res
     for field in [
         "\r\nSubject: Message non remis\r\n".to_owned(),
         "Votre message n’a pas pu être remis à :".to_owned(),
+        format!("{motive} (code 441, 4.4.7).\r\n"),
         format!("\r\nFinal-Recipient: rfc822; controle@{domain}\r\n"),
         "\r\nStatus: 4.4.7\r\n".to_owned(),
         format!("\r\nRemote-MTA: dns; mx1.{domain}\r\n"),

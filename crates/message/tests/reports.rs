@@ -93,6 +93,32 @@ fn failed_report_reads_back() {
 }
 
 #[test]
+fn a_server_that_we_refused_is_not_called_a_recipient_who_refuses() {
+    let cases = [
+        (
+            "peer.revoked: x",
+            "n’a pas prouvé qu’il appartient à l’espace de confiance MSSanté (code 541, 5.7.1)",
+        ),
+        ("peer.no-starttls: x", "n’offre pas de connexion sécurisée (code 541, 5.7.1)"),
+        ("list.absent: x", "ne peut pas être vérifiée pour le moment (code 541, 5.7.1)"),
+        (
+            "destination.not-in-list: x",
+            "n’est plus dans l’espace de confiance MSSanté (code 541, 5.7.1)",
+        ),
+        ("other: x", "message rejeté par le destinataire (code 541, 5.7.1)"),
+    ];
+    for (rule, words) in cases {
+        let told = format!("5.7.1 {rule}");
+        let message = dsn::build(&report(Action::Failed, "5.7.1", Some(&told)), Returned::Nothing);
+        assert!(human(&message).contains(words), "{}", human(&message));
+        // The same words from a peer are its own business.
+        let told = format!("550 {told}");
+        let message = dsn::build(&report(Action::Failed, "5.7.1", Some(&told)), Returned::Nothing);
+        assert!(human(&message).contains("boîte inexistante"), "{}", human(&message));
+    }
+}
+
+#[test]
 fn every_action_has_its_words() {
     let cases = [
         (Action::Failed, "5.0.0", "Message non remis", "n’a pas pu être remis"),

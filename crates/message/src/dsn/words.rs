@@ -89,7 +89,8 @@ fn line(recipient: &DsnRecipient, out: &mut String) {
     out.push_str(&format!("  • {}\n", recipient.address));
     if matches!(recipient.action, Action::Failed | Action::Delayed) {
         if let Some(code) = recipient.smtp_code() {
-            let label = smtp_label(code).unwrap_or("échec");
+            let verdict = verdict(recipient).map(|(french, _)| french);
+            let label = verdict.or_else(|| smtp_label(code)).unwrap_or("échec");
             out.push_str(&format!("    Motif : {label} (code {code}, {}).\n", recipient.status));
         } else {
             out.push_str(&format!("    Motif : code {}.\n", recipient.status));
@@ -97,6 +98,33 @@ fn line(recipient: &DsnRecipient, out: &mut String) {
     }
     if let (Action::Delayed, Some(until)) = (recipient.action, recipient.will_retry_until) {
         out.push_str(&format!("    Nouveaux essais jusqu’au {}.\n", local_time(until)));
+    }
+}
+
+/// What our own trust rules said of the recipient's server. The table's labels would blame the recipient, who was
+/// never asked.
+fn verdict(recipient: &DsnRecipient) -> Option<(&'static str, &'static str)> {
+    let mut words = recipient.diagnostic.as_deref()?.split(' ');
+    // `5.7.1 peer.expired: …` is ours; a peer's answer begins with its reply code.
+    words.next().filter(|status| status.contains('.'))?;
+    match words.next()?.strip_suffix(':')? {
+        "peer.no-starttls" => Some((
+            "le serveur du destinataire n’offre pas de connexion sécurisée",
+            "the recipient's server offers no secure connection",
+        )),
+        "peer.revocation-unknown" | "list.absent" | "list.too-old" => Some((
+            "la sécurité du serveur du destinataire ne peut pas être vérifiée pour le moment",
+            "the recipient's server cannot be verified for now",
+        )),
+        "destination.not-in-list" => Some((
+            "le domaine du destinataire n’est plus dans l’espace de confiance MSSanté",
+            "the recipient's domain has left the trust space",
+        )),
+        rule if rule.starts_with("peer.") || rule.starts_with("destination.") => Some((
+            "le serveur du destinataire n’a pas prouvé qu’il appartient à l’espace de confiance MSSanté",
+            "the recipient's server could not prove that it belongs to the trust space",
+        )),
+        _ => None,
     }
 }
 
@@ -112,7 +140,9 @@ fn english(report: &DsnReport, out: &mut String) {
         };
         out.push_str(&format!("  {}: your message {what}", recipient.address));
         if matches!(recipient.action, Action::Failed | Action::Delayed) {
-            let label = recipient.smtp_code().and_then(smtp_label_en).unwrap_or("no detail");
+            let verdict = verdict(recipient).map(|(_, english)| english);
+            let label = recipient.smtp_code().and_then(smtp_label_en);
+            let label = verdict.or(label).unwrap_or("no detail");
             out.push_str(&format!(" ({label}, {})", recipient.status));
         }
         out.push_str(".\n");
