@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use palombe_load::smtp::Parameters;
 use palombe_tests::palombe::Palombe;
 use palombe_tests::peer::{Caller, fingerprint};
-use palombe_tests::{clients, mail};
+use palombe_tests::{clients, mail, pki, wait};
+use std::path::Path;
 
 /// One peer that calls.
 struct Call<'a> {
@@ -219,5 +220,52 @@ fn a_good_certificate_speaks_for_its_own_domains_only() -> Result<()> {
     let mut caller = Caller::over_tls(beta.smtp(), &beta.hostname(), Some("op-absent"))?;
     let reply = caller.ask("MAIL FROM:<>")?;
     ensure!(reply == "550 5.7.1 the certificate presented is not in the liste blanche", "{reply}");
+    Ok(())
+}
+
+// ANS spec mssante §1.7: cert-revoque needs revocation lists; without usable ones nobody is let in, and nobody is
+// sent away for good.
+#[test]
+fn without_usable_revocation_lists_everybody_waits() -> Result<()> {
+    let mut beta = Palombe::prepare("beta")?;
+    let crls = beta.site().subfolder("crl")?;
+    copy_files("crl-expired", &crls)?;
+    beta.set("trust", "crl_folder", &format!("\"{}\"", crls.display()));
+    beta.set("trust", "refresh_secs", "1");
+    beta.resume()?;
+    let unknown = "451 4.7.1 the status of the certificate cannot be checked now, try again later";
+    for certificate in ["op-alpha", "audit-revoque"] {
+        let mut caller = Caller::over_tls(beta.smtp(), &beta.hostname(), Some(certificate))?;
+        let reply = caller.ask(&format!("MAIL FROM:<{ALPHA}>"))?;
+        ensure!(reply == unknown, "{certificate}: {reply}");
+    }
+    let line = why(&beta, &["--peer", &dn("cert-revoque-audit")], |line| {
+        text(line, "/rule") == "peer.revocation-unknown"
+    })?;
+    ensure!(text(&line, "/outcome") == "deferred", "{line:#}");
+    check_evidence(&line, Some("audit-revoque"), "liste-blanche.xml")?;
+
+    // The lists arrive, without a restart.
+    copy_files("crl", &crls)?;
+    let revoked = "550 5.7.1 the certificate presented is revoked";
+    for (certificate, wanted) in [("op-alpha", SENDER_OK), ("audit-revoque", revoked)] {
+        wait::until(&format!("{certificate} is judged"), || {
+            let mut caller = Caller::over_tls(beta.smtp(), &beta.hostname(), Some(certificate))?;
+            let reply = caller.ask(&format!("MAIL FROM:<{ALPHA}>"))?;
+            ensure!(reply == wanted || reply == unknown, "{certificate}: {reply}");
+            Ok((reply == wanted).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+fn copy_files(from: &str, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(pki::file(from))? {
+        let file = entry?;
+        // Under its name in one step, so that it is never read half written.
+        let beside = to.join("beside");
+        std::fs::copy(file.path(), &beside)?;
+        std::fs::rename(beside, to.join(file.file_name()))?;
+    }
     Ok(())
 }
