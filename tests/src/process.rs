@@ -2,9 +2,10 @@
 
 use crate::wait;
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -24,6 +25,7 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
+            .process_group(0)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
         Ok(Running { name: name.to_owned(), child, log: log.to_owned() })
@@ -68,7 +70,10 @@ impl Running {
         let name = self.name.clone();
         let ended = wait::until(&name, || Ok(self.child.try_wait()?));
         match ended {
-            Ok(status) => Ok(status),
+            Ok(status) => {
+                self.end_group()?;
+                Ok(status)
+            }
             Err(_) => {
                 self.kill()?;
                 bail!("{name} did not stop when asked\n{}", tail(&self.log()))
@@ -80,13 +85,27 @@ impl Running {
     pub fn kill(&mut self) -> Result<()> {
         let _ = self.child.kill();
         self.child.wait()?;
+        self.end_group()
+    }
+
+    /// Ends what the server started and left behind: a child of Postfix may still hold the listening socket.
+    fn end_group(&self) -> Result<()> {
+        let group = self.pid()?;
+        if kill_process_group(group, Signal::KILL).is_ok() {
+            wait::until("the end of a process group", || {
+                Ok(test_kill_process_group(group).is_err().then_some(()))
+            })?;
+        }
         Ok(())
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("pid")
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("pid")?;
-        kill_process(pid, signal)?;
+        kill_process(self.pid()?, signal)?;
         Ok(())
     }
 
