@@ -232,8 +232,8 @@ impl House {
     /// How often the engine had to be opened again after a failed write.
     fn reopened(&self) -> Result<u64> {
         let status = self.alpha.cli(&["--json", "status"])?;
-        let number = status.split("reopened: ").nth(1).context("no such number in the status")?;
-        Ok(number.split([',', ' ']).next().unwrap_or_default().parse()?)
+        let status: serde_json::Value = serde_json::from_str(&status)?;
+        status["store"]["reopened"].as_u64().context("no such number in the status")
     }
 
     /// The queue runs dry; then stopped, checked at rest, started, and compared once more.
