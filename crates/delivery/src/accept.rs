@@ -3,7 +3,7 @@
 use crate::{Delivery, DeliveryError};
 use palombe_access::OpenBal;
 use palombe_message::dsn::{Action, DsnRecipient};
-use palombe_message::{Facts, Limits, Mailbox, ReceivedTrace, Scanner, Structure};
+use palombe_message::{Facts, Mailbox, ReceivedTrace, Scanner, Structure};
 use palombe_store::{
     Acceptance, Bal, Filing, Flags, INBOX, NewQueueItem, Notify, QueueRecipient, Ret, Spool,
     SpooledBlob,
@@ -198,7 +198,7 @@ impl Delivery {
     pub fn spool(&self) -> BodySpool {
         BodySpool {
             spool: self.store.spool(),
-            scanner: Scanner::new(Limits::default()),
+            scanner: Scanner::new(self.settings.structure),
             limit: self.settings.message_bytes_max,
         }
     }

@@ -25,6 +25,7 @@ pub use error::DeliveryError;
 pub use journal::RefusalRecord;
 pub use outcome::{Attempt, Outgoing, RecipientResult, RemoteReply};
 // Doors and workers speak of these without seeing the store.
+pub use palombe_message::Limits;
 pub use palombe_store::{DueEntry, Notify, Ret};
 pub use settings::{DeliverySettings, RetryCalendar};
 

@@ -9,6 +9,8 @@ pub struct DeliverySettings {
     pub hostname: Domain,
     /// Largest message accepted, octets, trace headers not counted.
     pub message_bytes_max: u64,
+    /// Bounds of the MIME structure: nesting, parts, header octets.
+    pub structure: palombe_message::Limits,
     /// More `Received` fields than this is a loop (RFC 5321 6.3).
     pub received_max: u32,
     /// When to try again.
@@ -31,6 +33,7 @@ impl DeliverySettings {
         DeliverySettings {
             hostname,
             message_bytes_max: 36 * 1024 * 1024,
+            structure: palombe_message::Limits::default(),
             received_max: 30,
             retry: RetryCalendar::default(),
             delay_warning_secs: 3600,

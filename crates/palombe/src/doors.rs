@@ -74,6 +74,14 @@ async fn smtp(
     settings.message_bytes_max = raw.message.bytes_max;
     settings.recipients_max = raw.message.recipients_max;
     settings.in_flight_bytes_max = raw.message.in_flight_bytes_max;
+    let sessions = &raw.sessions;
+    settings.command_time = Duration::from_secs(sessions.smtp_command_secs);
+    settings.data_time = Duration::from_secs(sessions.smtp_data_secs);
+    settings.body_time = Duration::from_secs(sessions.smtp_body_secs);
+    settings.handshake_time = Duration::from_secs(sessions.handshake_secs);
+    settings.errors_max = sessions.smtp_errors_max;
+    settings.commands_max = sessions.smtp_commands_max;
+    settings.auth_failures_max = sessions.auth_failures_max;
     let server = SmtpServer::new(
         settings,
         palombe_smtp_server::House {
@@ -114,6 +122,11 @@ async fn imap(
         palombe_imap_server::Settings {
             hostname: config.raw.server.hostname.clone(),
             message_bytes_max: config.raw.message.bytes_max,
+            login_timeout: Duration::from_secs(config.raw.sessions.imap_login_secs),
+            idle_timeout: Duration::from_secs(config.raw.sessions.imap_idle_secs),
+            stall_timeout: Duration::from_secs(config.raw.sessions.imap_stall_secs),
+            tls_timeout: Duration::from_secs(config.raw.sessions.handshake_secs),
+            login_failures_max: config.raw.sessions.auth_failures_max,
             ..Default::default()
         },
     );

@@ -281,6 +281,12 @@ impl Check {
         }
         Some(DeliverySettings {
             message_bytes_max: raw.message.bytes_max,
+            structure: palombe_delivery::Limits {
+                depth_max: raw.message.depth_max,
+                parts_max: raw.message.parts_max,
+                root_header_bytes_max: raw.message.header_bytes_max,
+                ..Default::default()
+            },
             received_max: raw.message.received_max,
             retry,
             delay_warning_secs: raw.queue.delay_warning_secs,
@@ -300,6 +306,25 @@ impl Check {
         }
         if raw.relay.connections_reserved_urgent >= raw.relay.connections_max {
             self.problem("relay.connections_reserved_urgent", "not below relay.connections_max");
+        }
+        if !(1..=64).contains(&m.depth_max) || m.parts_max == 0 || m.header_bytes_max < 1024 {
+            self.problem(
+                "message",
+                "depth_max 1 to 64, parts_max above 0, header_bytes_max 1024 on",
+            );
+        }
+        let s = &raw.sessions;
+        let waits = [
+            ("sessions.smtp_command_secs", s.smtp_command_secs),
+            ("sessions.smtp_data_secs", s.smtp_data_secs),
+            ("sessions.smtp_body_secs", s.smtp_body_secs),
+            ("sessions.handshake_secs", s.handshake_secs),
+            ("sessions.imap_login_secs", s.imap_login_secs),
+            ("sessions.imap_idle_secs", s.imap_idle_secs),
+            ("sessions.imap_stall_secs", s.imap_stall_secs),
+        ];
+        for (key, _) in waits.iter().filter(|(_, secs)| *secs == 0) {
+            self.problem(key, "above zero: a wait of zero ends every session");
         }
         let choices = [("defer", ()), ("bounce", ())];
         self.one_of("relay.untrusted_peer", &raw.relay.untrusted_peer, &choices);

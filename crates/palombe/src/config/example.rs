@@ -49,6 +49,7 @@ fn defaults() -> RawConfig {
         message: Default::default(),
         queue: Default::default(),
         relay: Default::default(),
+        sessions: Default::default(),
         store: Default::default(),
         metrics: Default::default(),
         admin: Default::default(),

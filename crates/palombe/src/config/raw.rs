@@ -36,6 +36,9 @@ pub struct RawConfig {
     /// Outgoing connections to other operators.
     #[serde(default)]
     pub relay: RawRelay,
+    /// How long the doors wait for a client, and how often it may err.
+    #[serde(default)]
+    pub sessions: RawSessions,
     /// The embedded store.
     #[serde(default)]
     pub store: RawStore,
@@ -208,6 +211,12 @@ pub struct RawMessage {
     pub bytes_max: u64,
     /// Recipients of one message at most.
     pub recipients_max: usize,
+    /// Octets of the message's own header; a longer one is refused.
+    pub header_bytes_max: usize,
+    /// Levels of MIME nesting; a deeper message is refused. At most 64.
+    pub depth_max: u32,
+    /// Parts of one message, containers included; more are refused.
+    pub parts_max: u32,
     /// More `Received` fields than this is a loop.
     pub received_max: u32,
     /// Octets of all bodies in flight at once; more are deferred with 452 4.3.1.
@@ -219,6 +228,9 @@ impl Default for RawMessage {
         RawMessage {
             bytes_max: 36 * 1024 * 1024,
             recipients_max: 1000,
+            header_bytes_max: 128 * 1024,
+            depth_max: 32,
+            parts_max: 1000,
             received_max: 30,
             in_flight_bytes_max: 512 * 1024 * 1024,
         }
@@ -289,6 +301,49 @@ impl Default for RawRelay {
             idle_secs: 10,
             host_down_secs: 30,
             untrusted_peer: "defer".to_owned(),
+        }
+    }
+}
+
+/// `[sessions]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawSessions {
+    /// SMTP: seconds until the next command (RFC 5321 4.5.3.2.7 asks for 300).
+    pub smtp_command_secs: u64,
+    /// SMTP: seconds until the next octets of a body (RFC 5321 4.5.3.2.5 asks for 180).
+    pub smtp_data_secs: u64,
+    /// SMTP: seconds for one whole body.
+    pub smtp_body_secs: u64,
+    /// SMTP: refused commands since the last accepted message; then 421.
+    pub smtp_errors_max: u32,
+    /// SMTP: commands since the last accepted message; then 421.
+    pub smtp_commands_max: u32,
+    /// Seconds for a TLS handshake.
+    pub handshake_secs: u64,
+    /// IMAP: seconds from connection to login.
+    pub imap_login_secs: u64,
+    /// IMAP: seconds without a command (RFC 9051 5.4 asks for at least 1800).
+    pub imap_idle_secs: u64,
+    /// IMAP: seconds that a client may take to read a buffer or to end a command.
+    pub imap_stall_secs: u64,
+    /// Failed authentications after which a connection is closed.
+    pub auth_failures_max: u32,
+}
+
+impl Default for RawSessions {
+    fn default() -> Self {
+        RawSessions {
+            smtp_command_secs: 300,
+            smtp_data_secs: 180,
+            smtp_body_secs: 3600,
+            smtp_errors_max: 20,
+            smtp_commands_max: 10_000,
+            handshake_secs: 30,
+            imap_login_secs: 60,
+            imap_idle_secs: 1810,
+            imap_stall_secs: 120,
+            auth_failures_max: 3,
         }
     }
 }
