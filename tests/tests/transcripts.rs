@@ -1,6 +1,9 @@
 //! The transcripts of `tests/transcripts/smtp`, the smuggling suite and the STARTTLS injections against the whole
 //! server: real process, real TLS, both ports.
 
+#[path = "../../crates/smtp-proto/tests/runner/ends.rs"]
+mod ends;
+
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use palombe_tests::inbox::Inbox;
@@ -208,32 +211,6 @@ fn unescape(text: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Every published confusion about the end of data, as in `crates/smtp-proto/tests/smuggling.rs`.
-const ENDS: [&[u8]; 22] = [
-    b"\n.\n",
-    b"\r.\r",
-    b"\n.\r\n",
-    b"\r\n.\n",
-    b"\r\n.\r",
-    b"\r.\r\n",
-    b"\r\n\0.\r\n",
-    b"\r\n.\0\r\n",
-    b"\r\n.\r\r\n",
-    b"\r\r\n.\r\r\n",
-    b"\n\n.\r\n",
-    b"\n.\r",
-    b"\r.\n",
-    b"\r\r.\r\r",
-    b"\n\n.\n\n",
-    b"\r\n\r.\r\n",
-    b"\r\n\n.\r\n",
-    b"\r\n.\n\r\n",
-    b"\n\r.\n\r",
-    b"\r\n.\x0b\r\n\n.\n",
-    b"\x00\r\n.\n",
-    b"\r\x00\n.\r\x00\n",
-];
-
 /// The envelope, and the message that hides behind the false end.
 fn smuggler(service: Service) -> (String, String) {
     let sender = if service == Service::Interop { SENDER } else { RECIPIENT };
@@ -308,7 +285,7 @@ fn smuggle(world: &World, service: Service, end: &[u8], way: Way) -> Result<Vec<
 fn no_second_message_hides_behind_a_false_end() -> Result<()> {
     let world = World::start()?;
     for service in SERVICES {
-        for end in ENDS {
+        for end in ends::ENDS {
             for way in [Way::InTurn, Way::Pipelined, Way::AtOnce, Way::Bdat, Way::CutChunks] {
                 let what = || format!("{service:?} {way:?} {:?}", String::from_utf8_lossy(end));
                 let replies = smuggle(&world, service, end, way).with_context(what)?;

@@ -1,6 +1,8 @@
 //! Every published confusion about the end of data, with a second message hidden behind it. One message at most may
 //! come out, and never the hidden one.
 
+#[path = "runner/ends.rs"]
+mod ends;
 mod runner;
 
 use palombe_smtp_proto::server::Service;
@@ -9,33 +11,6 @@ use runner::{Peer, Told};
 const ENVELOPE: &[u8] = b"MAIL FROM:<a@b.fr>\r\nRCPT TO:<c@d.fr>\r\n";
 const HIDDEN: &[u8] =
     b"MAIL FROM:<evil@b.fr>\r\nRCPT TO:<victim@d.fr>\r\nDATA\r\nFrom: evil\r\n\r\nhidden\r\n.\r\n";
-
-fn ends() -> Vec<&'static [u8]> {
-    vec![
-        b"\n.\n",
-        b"\r.\r",
-        b"\n.\r\n",
-        b"\r\n.\n",
-        b"\r\n.\r",
-        b"\r.\r\n",
-        b"\r\n\0.\r\n",
-        b"\r\n.\0\r\n",
-        b"\r\n.\r\r\n",
-        b"\r\r\n.\r\r\n",
-        b"\n\n.\r\n",
-        b"\n.\r",
-        b"\r.\n",
-        b"\r\r.\r\r",
-        b"\n\n.\n\n",
-        b"\r\n\r.\r\n",
-        b"\r\n\n.\r\n",
-        b"\r\n.\n\r\n",
-        b"\n\r.\n\r",
-        b"\r\n.\x0b\r\n\n.\n",
-        b"\x00\r\n.\n",
-        b"\r\x00\n.\r\x00\n",
-    ]
-}
 
 fn services() -> [Service; 2] {
     [Service::Interop, Service::Submission]
@@ -57,7 +32,7 @@ fn no_hidden_sender(peer: &Peer, what: &[u8]) {
 #[test]
 fn data_hides_no_second_message() {
     for service in services() {
-        for end in ends() {
+        for end in ends::ENDS {
             // With and without waiting for 354: the bytes are the same.
             let bytes =
                 [ENVELOPE, b"DATA\r\nFrom: a\r\n\r\nbody", end, HIDDEN, b"QUIT\r\n"].concat();
@@ -83,7 +58,7 @@ fn a_dot_stuffed_hidden_message_is_content() {
 
 #[test]
 fn bdat_takes_no_data_endings_for_an_end() {
-    for end in ends() {
+    for end in ends::ENDS {
         let content = [b"From: a\r\n\r\nbody".as_slice(), end, HIDDEN].concat();
         let head = format!("BDAT {} LAST\r\n", content.len());
         let bytes = [ENVELOPE, head.as_bytes(), &content, b"QUIT\r\n"].concat();
