@@ -54,19 +54,13 @@ impl Palombe {
     fn defaults(&mut self) -> Result<()> {
         let folder = self.site.folder().to_owned();
         let key = folder.join("ssl-serv.key");
-        std::fs::copy(pki::key(&format!("op-{}", self.name)), &key).context("certs/test-pki")?;
-        std::fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        self.show_certificate(&format!("op-{}", self.name))?;
         let password = self.password.clone();
         self.site.write("password", password)?;
         let site = &self.site;
         let values = [
             ("server", "hostname", quoted(format!("smtp.{}.mssante.test", self.name))),
             ("server", "data_folder", quoted(folder.join("data").display())),
-            (
-                "tls",
-                "certificate",
-                quoted(pki::certificate(&format!("op-{}", self.name)).display()),
-            ),
             ("tls", "key", quoted(key.display())),
             ("tls", "anchors", quoted(pki::anchors().display())),
             ("trust", "environment", quoted("test")),
@@ -110,8 +104,17 @@ impl Palombe {
         self.set("relay.routes", &quoted(domain), &quoted(address))
     }
 
-    /// Writes the configuration and starts the server; returns when every listener answers.
-    pub fn resume(&mut self) -> Result<()> {
+    /// Shows this certificate of the toy IGC-Santé, from the next start or reload on.
+    pub fn show_certificate(&mut self, name: &str) -> Result<()> {
+        let key = self.site.folder().join("ssl-serv.key");
+        std::fs::copy(pki::key(name), &key).context("certs/test-pki")?;
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600))?;
+        self.set("tls", "certificate", &quoted(pki::certificate(name).display()));
+        Ok(())
+    }
+
+    /// Writes the configuration file.
+    pub fn configure(&self) -> Result<PathBuf> {
         let mut text = String::new();
         for (section, keys) in &self.keys {
             writeln!(text, "[{section}]")?;
@@ -119,7 +122,12 @@ impl Palombe {
                 writeln!(text, "{key} = {value}")?;
             }
         }
-        let config = self.site.write("palombe.toml", text)?;
+        self.site.write("palombe.toml", text)
+    }
+
+    /// Writes the configuration and starts the server; returns when every listener answers.
+    pub fn resume(&mut self) -> Result<()> {
+        let config = self.configure()?;
         let mut command = Command::new(repo::binary("palombe")?);
         command.arg("run").arg("--config").arg(config);
         let mut server = Running::start(&self.name, &mut command, &self.log_file())?;

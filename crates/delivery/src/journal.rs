@@ -46,7 +46,6 @@ struct RefusalDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a Evidence>,
     addresses: &'a [String],
-    peer: Option<std::net::IpAddr>,
     text: &'a str,
 }
 
@@ -57,7 +56,6 @@ struct AcceptedDetail<'a> {
     evidence: Option<&'a Evidence>,
     from: String,
     to: Vec<String>,
-    peer: std::net::IpAddr,
     tls: Option<&'a str>,
     size: u64,
     /// spec mssante §7.4: product reference and structured-document facts, indexed, never changed.
@@ -77,7 +75,6 @@ impl Delivery {
         let detail = RefusalDetail {
             evidence: record.evidence.as_ref(),
             addresses: &record.addresses,
-            peer: record.peer,
             text,
         };
         let line = JournalLine {
@@ -88,6 +85,7 @@ impl Delivery {
             queue: None,
             bal: record.bal,
             message_id: record.message_id,
+            peer: record.peer,
             peer_dn: record.evidence.as_ref().and_then(|e| e.dn.clone()),
             domain: record.domain,
             rule: Some(record.rule),
@@ -112,7 +110,6 @@ impl Case<'_> {
             evidence: evidence.as_ref(),
             from: envelope.from.to_string(),
             to: envelope.recipients.iter().map(|r| r.address.to_string()).collect(),
-            peer: trace.peer,
             tls: trace.tls.as_deref(),
             size: body.blob.size(),
             x_mss_nil: facts.mss.nil.as_deref(),
@@ -127,6 +124,7 @@ impl Case<'_> {
             queue: None,
             bal,
             message_id: facts.message_id.clone(),
+            peer: Some(trace.peer),
             peer_dn: evidence.as_ref().and_then(|e| e.dn.clone()),
             domain: envelope.from.address().map(|a| a.domain().clone()),
             rule: Some("accepted".to_owned()),

@@ -352,6 +352,7 @@ impl Delivery {
             queue: Some(out.item.id),
             bal: out.item.item.origin_bal,
             message_id: out.item.item.message_id.clone(),
+            peer: None,
             peer_dn: attempt.evidence.as_ref().and_then(|e| e.dn.clone()),
             domain: Some(out.item.item.destination.clone()),
             rule: attempt.rule.clone(),

@@ -191,6 +191,7 @@ fn report_line(
         queue: None,
         bal: None,
         message_id: original.facts.message_id.clone(),
+        peer: None,
         peer_dn: None,
         domain: Some(author_domain.clone()),
         rule: None,

@@ -389,9 +389,11 @@ fn the_journal_tells_who_decided_what() {
         from: None,
         to: None,
         message_id: Some("<m1@alpha.mssante.test>".to_owned()),
+        peer: None,
         peer_dn: None,
         domain: None,
         event_prefix: None,
+        rule_prefix: None,
         bal: None,
         limit: 10,
     };

@@ -95,10 +95,10 @@ impl Selected {
     pub(crate) fn apply(&mut self, changes: Changes, recent_from: Option<Uid>) {
         self.modseq = self.modseq.max(changes.highest_modseq);
         self.uid_next = self.uid_next.max(changes.uid_next);
-        for uid in changes.vanished {
-            if self.index(uid.0).is_some() {
-                self.vanished.insert(uid.0);
-            }
+        for (first, last) in changes.vanished {
+            let from = self.rows.partition_point(|row| row.meta.uid < first);
+            let to = self.rows.partition_point(|row| row.meta.uid <= last);
+            self.vanished.extend(self.rows[from..to].iter().map(|row| row.meta.uid.0));
         }
         let mut changed = changes.changed;
         changed.sort_unstable_by_key(|meta| meta.uid);

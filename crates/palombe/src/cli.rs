@@ -37,6 +37,10 @@ pub enum Command {
     /// Run the server until SIGTERM or SIGINT.
     #[command(after_help = "Example:\n  palombe run --config /etc/palombe/palombe.toml")]
     Run,
+    /// Make the running server read its configuration, certificate, key and anchors again (as SIGHUP does).
+    #[command(after_help = "Example, after the certificate was renewed:
+  palombe reload --config /etc/palombe/palombe.toml")]
+    Reload,
     /// What the running server says of itself: listeners, liste blanche, CRLs, store.
     Status,
     /// The configuration file.
@@ -216,7 +220,8 @@ pub enum TrustCommand {
     #[command(after_help = "Examples:
   palombe trust why '<20261121.1@chu.mssante.fr>'
   palombe trust why --peer 'CN=smtp.autre.fr,OU=3…,O=…,ST=…,C=FR' --domain autre.mssante.fr \\
-      --at 2026-03-03T10:00:00Z")]
+      --at 2026-03-03T10:00:00Z
+  palombe trust why --ip 192.0.2.17 --rule peer.no-tls --at 2026-03-03T10:00:00Z")]
     Why(Why),
 }
 
@@ -224,14 +229,20 @@ pub enum TrustCommand {
 #[derive(Args)]
 pub struct Why {
     /// Message-ID.
-    #[arg(required_unless_present_any = ["peer", "domain"])]
+    #[arg(required_unless_present_any = ["peer", "domain", "ip", "rule"])]
     pub message_id: Option<String>,
     /// Distinguished name of a peer's certificate.
     #[arg(long, value_name = "DN")]
     pub peer: Option<String>,
+    /// Address of a peer, as for one that was refused before it showed a certificate.
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<String>,
     /// Domain of the sender or of the recipient.
     #[arg(long)]
     pub domain: Option<String>,
+    /// Rule that decided, or its beginning, such as peer.revoked or list.
+    #[arg(long)]
+    pub rule: Option<String>,
     /// Around this instant (RFC 3339).
     #[arg(long)]
     pub at: Option<String>,
@@ -261,6 +272,12 @@ pub struct JournalList {
     /// About this domain.
     #[arg(long)]
     pub domain: Option<String>,
+    /// From or to this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<String>,
+    /// Decided by this rule, or a rule that begins so.
+    #[arg(long)]
+    pub rule: Option<String>,
     /// Events that begin so, such as smtp or relay.deferred.
     #[arg(long)]
     pub event: Option<String>,

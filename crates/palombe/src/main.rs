@@ -11,6 +11,7 @@ mod config;
 mod doors;
 mod logs;
 mod metrics;
+mod reload;
 mod run;
 mod snapshots;
 mod table;
@@ -58,6 +59,7 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
 
 async fn ask(client: &Client, json: bool, command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Reload => commands::admin::reload(client, json).await,
         Command::Status => commands::admin::status(client, json).await,
         Command::Domain(c) => commands::admin::domain(client, json, c).await,
         Command::Bal(c) => commands::admin::bal(client, json, c).await,

@@ -6,7 +6,7 @@ use palombe_imap_server::ImapServer;
 use palombe_smtp_sender::SenderMetrics;
 use palombe_smtp_server::SmtpServer;
 use palombe_store::Store;
-use palombe_trust::{TrustState, validity_of};
+use palombe_trust::{TlsIdentity, TrustState, validity_of};
 use palombe_vocabulary::Timestamp;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use serde_json::{Value, json};
@@ -27,15 +27,18 @@ pub struct Gauges {
     pub sender: Option<Arc<SenderMetrics>>,
     /// Where the doors really listen.
     pub listeners: Vec<(&'static str, Vec<SocketAddr>)>,
-    /// End of validity of our own certificate.
-    pub certificate_until: Option<Timestamp>,
+    identity: TlsIdentity,
     started: Timestamp,
 }
 
 impl Gauges {
     /// Doors are added as they open.
-    pub fn new(store: Store, trust: TrustState, snapshots: Arc<Snapshots>, leaf: &[u8]) -> Self {
-        let until = validity_of(leaf).ok().map(|(_, until)| until);
+    pub fn new(
+        store: Store,
+        trust: TrustState,
+        snapshots: Arc<Snapshots>,
+        identity: TlsIdentity,
+    ) -> Self {
         Gauges {
             store,
             trust,
@@ -44,9 +47,14 @@ impl Gauges {
             imap: None,
             sender: None,
             listeners: Vec::new(),
-            certificate_until: until,
+            identity,
             started: now(),
         }
+    }
+
+    /// End of validity of the certificate that we show now.
+    fn certificate_until(&self) -> Option<Timestamp> {
+        validity_of(&self.identity.leaf()).ok().map(|(_, until)| until)
     }
 }
 
@@ -116,7 +124,7 @@ impl Page {
             let left = crl.next_update.millis_since(at) / 1000;
             family.with_label_values(&[crl.issuer.as_str()]).set(left);
         }
-        let left = gauges.certificate_until.map_or(-1, |until| until.millis_since(at) / 1000);
+        let left = gauges.certificate_until().map_or(-1, |until| until.millis_since(at) / 1000);
         self.gauge("palombe_certificate_seconds_left", "Until our certificate expires", left)
     }
 
@@ -218,7 +226,7 @@ pub fn notes(gauges: &Gauges) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "started_at": gauges.started.to_string(),
         "listeners": listeners,
-        "certificate_until": gauges.certificate_until.map(|t| t.to_string()),
+        "certificate_until": gauges.certificate_until().map(|t| t.to_string()),
         "liste_blanche": list.map(|l| json!({
             "generated_at": l.generated_at().to_string(),
             "entries": l.entries().len(),

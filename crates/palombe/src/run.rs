@@ -4,12 +4,13 @@ use crate::config::{self, Config};
 use crate::doors::{self, Tasks};
 use crate::logs;
 use crate::metrics::{self, Gauges};
+use crate::reload::Reloader;
 use crate::snapshots::Snapshots;
 use anyhow::Context;
 use palombe_access::Access;
 use palombe_delivery::Delivery;
 use palombe_driver::{Bus, Pool, Shutdown, now};
-use palombe_store::{News, Store, StoreSettings};
+use palombe_store::{News, Store, StoreError, StoreSettings};
 use palombe_trust::TrustState;
 use palombe_web_api::{Admin, bind_admin, serve_admin, serve_metrics};
 use std::path::Path;
@@ -25,6 +26,8 @@ const POOL_WAITING_MAX: usize = 4096;
 const SWEEP_PERIOD: Duration = Duration::from_secs(600);
 /// Bodies looked at in one sweep.
 const SWEEP_BUDGET: usize = 10_000;
+/// Journal lines past their time that one sweep removes.
+const JOURNAL_BUDGET: usize = 100_000;
 
 /// What the rooms of this process share.
 pub struct House {
@@ -51,7 +54,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let config = config::load(path)?;
     logs::install(&config.raw.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let house = runtime.block_on(serve(config))?;
+    let house = runtime.block_on(serve(path, config))?;
     // Both wait for work under way, so they end outside of the runtime.
     house.pool.close();
     drop(runtime);
@@ -59,7 +62,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> anyhow::Result<House> {
+async fn serve(path: &Path, config: Config) -> anyhow::Result<House> {
     let (trigger, shutdown) = Shutdown::new();
     let house = join(&config, shutdown.clone())?;
     let raw = &config.raw;
@@ -75,12 +78,15 @@ async fn serve(config: Config) -> anyhow::Result<House> {
         house.store.clone(),
         house.trust.clone(),
         snapshots.clone(),
-        config.identity.leaf(),
+        config.identity.clone(),
     );
     let mut tasks = Tasks::new();
     doors::open(&config, &house, &mut gauges, &mut tasks).await?;
     let gauges = Arc::new(gauges);
-    admin(&config, &house, &gauges, &mut tasks)?;
+    let (trust, store) = (house.trust.clone(), house.store.clone());
+    let reloader = Reloader::new(path.to_owned(), &config, trust, snapshots.clone(), store)?;
+    let reloader = Arc::new(reloader);
+    admin(&config, &house, (&gauges, &reloader), &mut tasks)?;
     watch(&config, snapshots, &house, &mut tasks);
     if let Some(address) = config.metrics {
         let listener = tokio::net::TcpListener::bind(address)
@@ -99,7 +105,7 @@ async fn serve(config: Config) -> anyhow::Result<House> {
         ));
     }
     tracing::info!(hostname = %config.hostname, "palombe serves");
-    until_signal().await?;
+    until_signal(&house.pool, &reloader).await?;
     tracing::info!("shutdown: open transactions end first");
     trigger.request();
     for (name, mut task) in tasks {
@@ -137,15 +143,16 @@ fn join(config: &Config, shutdown: Shutdown) -> anyhow::Result<House> {
 fn admin(
     config: &Config,
     house: &House,
-    gauges: &Arc<Gauges>,
+    (gauges, reloader): (&Arc<Gauges>, &Arc<Reloader>),
     tasks: &mut Tasks,
 ) -> anyhow::Result<()> {
     let listener = bind_admin(&config.admin_socket)?;
-    let told = gauges.clone();
+    let (told, again) = (gauges.clone(), reloader.clone());
     let admin = Admin {
         store: house.store.clone(),
         pool: house.pool.clone(),
         notes: Arc::new(move || metrics::notes(&told)),
+        reload: Arc::new(move || again.reload()),
         quota_bytes_default: config.raw.store.quota_bytes_default,
     };
     let shutdown = house.shutdown.clone();
@@ -175,13 +182,14 @@ fn watch(config: &Config, snapshots: Arc<Snapshots>, house: &House, tasks: &mut 
         });
     tasks.push(("snapshots", look));
     let (pool, store) = (house.pool.clone(), house.store.clone());
+    let keep_days = config.raw.journal.keep_days;
     let sweep =
         palombe_driver::periodic("sweep", SWEEP_PERIOD, 20, house.shutdown.clone(), move || {
             let (pool, store) = (pool.clone(), store.clone());
             async move {
-                match pool.run(move || store.sweep(now(), SWEEP_BUDGET)).await {
-                    Ok(Ok(report)) => tracing::debug!(?report, "swept"),
-                    Ok(Err(error)) => tracing::warn!(%error, "nothing swept"),
+                match pool.run(move || tidy_up(&store, keep_days)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "not everything was swept"),
                     Err(_) => tracing::debug!("the pool is busy: swept later"),
                 }
             }
@@ -189,12 +197,35 @@ fn watch(config: &Config, snapshots: Arc<Snapshots>, house: &House, tasks: &mut 
     tasks.push(("sweep", sweep));
 }
 
-async fn until_signal() -> anyhow::Result<()> {
+/// Removes what is kept for a time only. `keep_days` 0: the journal is kept for ever.
+fn tidy_up(store: &Store, keep_days: u32) -> Result<(), StoreError> {
+    let bodies = store.sweep(now(), SWEEP_BUDGET)?;
+    let logs = store.trim_logs()?;
+    let mut lines = 0;
+    if keep_days > 0 {
+        let before = now().plus_secs(-i64::from(keep_days) * 24 * 3600);
+        lines = store.journal_trim(before, JOURNAL_BUDGET)?;
+    }
+    tracing::debug!(?bodies, logs, lines, "swept");
+    Ok(())
+}
+
+/// Until SIGTERM or SIGINT; each SIGHUP meanwhile reads the configuration again.
+async fn until_signal(pool: &Pool, reloader: &Arc<Reloader>) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let mut hup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => {
+                let again = reloader.clone();
+                // What came of it stands in the log and in the journal.
+                if pool.run(move || again.reload().is_ok()).await.is_err() {
+                    tracing::warn!("the pool is busy: send SIGHUP again");
+                }
+            }
+        }
     }
-    Ok(())
 }

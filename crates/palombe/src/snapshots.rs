@@ -53,6 +53,35 @@ impl Snapshots {
         }
     }
 
+    /// Puts another policy and other anchors in use, once what is on disk verifies under them. What was in use stays
+    /// otherwise.
+    ///
+    /// # Errors
+    /// Why the list that serves now would be lost.
+    pub fn take_over(&self, candidate: &TrustState) -> Result<(), String> {
+        // Nothing is installed meanwhile; the next look starts afresh.
+        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
+        candidate.install_crls(self.read_crls(&self.find_crls()), now());
+        let files = [&self.kept, &self.list];
+        let refusals = files.map(|file| match read_bounded(file, LIST_BYTES_MAX) {
+            Ok(bytes) => candidate.install_list(&bytes, now()).err().map(|e| e.to_string()),
+            Err(error) => Some(error.to_string()),
+        });
+        if candidate.list().is_none() && self.trust.list().is_some() {
+            let [kept, handed_over] = refusals.map(Option::unwrap_or_default);
+            return Err(format!(
+                "under the new anchors or policy no liste blanche verifies: {}: {handed_over}; {}: {kept}",
+                self.list.display(),
+                self.kept.display()
+            ));
+        }
+        self.trust.replace_with(candidate);
+        *seen = Seen::default();
+        drop(seen);
+        self.look();
+        Ok(())
+    }
+
     /// At start: CRLs, the last good list, then the handed-over one, which replaces it when it verifies.
     pub fn start(&self) {
         self.look_at_crls();
@@ -115,7 +144,7 @@ impl Snapshots {
         }
     }
 
-    fn look_at_crls(&self) {
+    fn find_crls(&self) -> Vec<(PathBuf, SystemTime, u64)> {
         let mut found = Vec::new();
         if let Ok(folder) = std::fs::read_dir(&self.crls) {
             for entry in folder.flatten().take(CRL_FILES_MAX) {
@@ -128,6 +157,22 @@ impl Snapshots {
             }
         }
         found.sort();
+        found
+    }
+
+    fn read_crls(&self, found: &[(PathBuf, SystemTime, u64)]) -> Vec<Vec<u8>> {
+        let read = |path: &Path| match read_bounded(path, CRL_BYTES_MAX) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "CRL not read");
+                None
+            }
+        };
+        found.iter().filter_map(|(path, _, _)| read(path)).collect()
+    }
+
+    fn look_at_crls(&self) {
+        let found = self.find_crls();
         let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
         if found.is_empty() {
             tracing::warn!(folder = %self.crls.display(), "no CRL (*.crl) to read");
@@ -137,17 +182,7 @@ impl Snapshots {
         }
         seen.crls.clone_from(&found);
         drop(seen);
-        let ders: Vec<Vec<u8>> = found
-            .iter()
-            .filter_map(|(path, _, _)| match read_bounded(path, CRL_BYTES_MAX) {
-                Ok(bytes) => Some(bytes),
-                Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "CRL not read");
-                    None
-                }
-            })
-            .collect();
-        let report = self.trust.install_crls(ders, now());
+        let report = self.trust.install_crls(self.read_crls(&found), now());
         for (position, reason) in &report.refused {
             let file = found.get(*position).map(|(path, _, _)| path.display().to_string());
             tracing::error!(?file, %reason, "revocation list refused");

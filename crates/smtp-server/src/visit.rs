@@ -15,7 +15,7 @@ use palombe_driver::{PoolBusy, now};
 use palombe_smtp_proto as proto;
 use palombe_smtp_proto::server::{Fault, PlainCredentials, Service};
 use palombe_smtp_proto::{ForwardPath, MailFrom, RcptTo, Reply};
-use palombe_trust::{Evidence, PeerRole, Refusal, TrustedPeer};
+use palombe_trust::{PeerRole, Refusal, TrustedPeer};
 use palombe_vocabulary::{Domain, SessionId};
 use rustls::pki_types::CertificateDer;
 use std::net::IpAddr;
@@ -520,7 +520,13 @@ impl Visit {
     }
 
     fn record(&self, rule: &str, temporary: bool, text: String) -> RefusalRecord {
-        let evidence: Option<Evidence> = self.trusted.as_ref().map(|(peer, _)| peer.evidence());
+        // Before any certificate is seen, the list of the moment still stands behind a refusal.
+        let trust = &self.shared.house.trust;
+        let mut evidence = match &self.trusted {
+            Some((peer, _)) => peer.evidence(),
+            None => trust.evidence(),
+        };
+        evidence.list = evidence.list.or_else(|| trust.evidence().list);
         RefusalRecord {
             at: now(),
             door: match self.service() {
@@ -530,7 +536,7 @@ impl Visit {
             session: Some(self.session),
             rule: rule.to_owned(),
             temporary,
-            evidence,
+            evidence: Some(evidence),
             domain: None,
             bal: self.open.as_ref().map(OpenBal::id),
             message_id: None,

@@ -139,6 +139,7 @@ fn accept(store: &Store, bal: BalId, size: usize, n: u64) -> Result<(), palombe_
             queue: None,
             bal: Some(bal),
             message_id: Some(format!("{n}@essai.mssante.fr")),
+            peer: None,
             peer_dn: Some("CN=operateur".into()),
             domain: "essai.mssante.fr".parse().ok(),
             rule: None,

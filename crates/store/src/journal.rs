@@ -1,4 +1,4 @@
-//! The journal: lines in order of time, and indexes by message, peer, domain and BAL, so that no question reads it
+//! The journal: lines in order of time, and indexes by message, peer, address, domain and BAL, so that no question reads it
 //! whole. Index keys hold keyed digests only.
 
 use crate::engine::{Direction, Durability, EngineError, Reader, Space};
@@ -13,6 +13,7 @@ const BY_MESSAGE: u8 = 1;
 const BY_PEER: u8 = 2;
 const BY_DOMAIN: u8 = 3;
 const BY_BAL: u8 = 4;
+const BY_ADDRESS: u8 = 5;
 
 /// The line, its detail within bounds.
 pub(crate) fn bounded(line: &JournalLine) -> Cow<'_, JournalLine> {
@@ -31,7 +32,7 @@ fn hash(key: &[u8; 32], kind: u8, value: &[u8]) -> u64 {
 
 /// Kind and digest of each indexed value of the line.
 pub(crate) fn index_of(key: &[u8; 32], line: &JournalLine) -> Vec<(u8, u64)> {
-    let mut out = Vec::with_capacity(4);
+    let mut out = Vec::with_capacity(5);
     let mut add = |kind, value: &[u8]| out.push((kind, hash(key, kind, value)));
     if let Some(id) = &line.message_id {
         add(BY_MESSAGE, id.as_bytes());
@@ -44,6 +45,9 @@ pub(crate) fn index_of(key: &[u8; 32], line: &JournalLine) -> Vec<(u8, u64)> {
     }
     if let Some(bal) = line.bal {
         add(BY_BAL, &bal.0.to_be_bytes());
+    }
+    if let Some(peer) = line.peer {
+        add(BY_ADDRESS, peer.to_string().as_bytes());
     }
     out
 }
@@ -112,8 +116,11 @@ impl Store {
         if let Some(domain) = &query.domain {
             return Some((BY_DOMAIN, hash(key, BY_DOMAIN, domain.as_str().as_bytes())));
         }
-        let dn = query.peer_dn.as_ref()?;
-        Some((BY_PEER, hash(key, BY_PEER, dn.as_bytes())))
+        if let Some(dn) = &query.peer_dn {
+            return Some((BY_PEER, hash(key, BY_PEER, dn.as_bytes())));
+        }
+        let peer = query.peer?;
+        Some((BY_ADDRESS, hash(key, BY_ADDRESS, peer.to_string().as_bytes())))
     }
 }
 
@@ -126,9 +133,12 @@ fn indexed(reader: &dyn Reader, key: &[u8]) -> Result<(u64, JournalLine), Engine
 }
 
 fn matches(query: &JournalQuery, line: &JournalLine) -> bool {
+    let rule = line.rule.as_deref().unwrap_or_default();
     query.message_id.is_none() | (query.message_id == line.message_id)
+        && query.peer.is_none() | (query.peer == line.peer)
         && query.peer_dn.is_none() | (query.peer_dn == line.peer_dn)
         && query.domain.is_none() | (query.domain == line.domain)
         && query.bal.is_none() | (query.bal == line.bal)
+        && query.rule_prefix.as_ref().is_none_or(|p| rule.starts_with(p.as_str()))
         && query.event_prefix.as_ref().is_none_or(|p| line.event.starts_with(p.as_str()))
 }

@@ -92,6 +92,11 @@ pub(crate) fn purge_parts(key: &[u8]) -> Option<(BalId, FolderId)> {
     Some((BalId(u64_at(rest, 0)?), FolderId(u32_at(rest, 8)?)))
 }
 
+/// Modification sequence up to which the change log of the BAL was trimmed.
+pub(crate) fn log_floor(bal: BalId) -> Vec<u8> {
+    join(&[b"t", &bal.0.to_be_bytes()])
+}
+
 // Messages and bodies share their keys.
 
 pub(crate) fn messages(bal: BalId, folder: FolderId) -> Vec<u8> {

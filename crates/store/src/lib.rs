@@ -27,6 +27,7 @@ mod message;
 #[cfg(test)]
 mod model;
 mod queue;
+mod retention;
 mod rows;
 mod spool;
 mod store;

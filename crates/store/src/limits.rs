@@ -30,6 +30,12 @@ pub const COUNTERS_CACHED_MAX: usize = 1_000_000;
 pub const CONFLICT_ATTEMPTS_MAX: usize = 16;
 /// Messages removed in one batch while a deleted folder or BAL is purged.
 pub const PURGE_BATCH_MESSAGES: usize = 1000;
+/// Modification sequences whose changes each BAL keeps: a client that was away for longer compares instead.
+pub const LOG_KEPT_MODSEQS: u64 = 200_000;
+/// The change log is cut when it holds so many more.
+pub const LOG_TRIM_SLACK: u64 = 50_000;
+/// Journal lines removed in one batch.
+pub const JOURNAL_TRIM_BATCH: usize = 1000;
 /// Problems told by one check.
 pub const CHECK_PROBLEMS_MAX: usize = 1000;
 /// How long a measure of the free space on the disk is believed, milliseconds.

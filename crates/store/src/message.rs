@@ -7,8 +7,8 @@ use crate::folder::Numbers;
 use crate::keys::{self, bal_field};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
-    Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, Store, StoreError,
-    StoredMessage,
+    Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
+    StoreError, StoredMessage,
 };
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
 use std::collections::BTreeMap;
@@ -102,21 +102,16 @@ impl Store {
     ) -> Result<Changes, StoreError> {
         let changes = self.inner.read(|r| {
             let Some(numbers) = Numbers::read(r, bal, folder)? else { return Ok(None) };
-            let (mut changed, mut vanished) = (Vec::new(), Vec::new());
-            if numbers.highest_modseq > since {
-                for (uid, kind) in touched(r, bal, folder, since)? {
-                    match (kind, meta_row(r, bal, folder, uid)?) {
-                        (LogKind::Vanished, _) => vanished.push(uid),
-                        (LogKind::Changed, Some(row)) => changed.push(row.meta(uid)),
-                        (LogKind::Changed, None) => {
-                            return Err(rows::damaged("a logged message"));
-                        }
-                    }
-                }
-            }
+            let (changed, vanished) = if numbers.highest_modseq <= since {
+                (Vec::new(), Ranges::default())
+            } else if since < log_floor(r, bal)? {
+                compared(r, (bal, folder), since, numbers.uid_next)?
+            } else {
+                logged(r, (bal, folder), since)?
+            };
             Ok(Some(Changes {
                 changed,
-                vanished,
+                vanished: vanished.0,
                 highest_modseq: numbers.highest_modseq,
                 uid_next: numbers.uid_next,
             }))
@@ -289,6 +284,72 @@ impl Store {
         self.inner.commit(draft)?;
         Ok(seen.messages.into_iter().map(|(uid, _)| uid).collect())
     }
+}
+
+/// Ranges of UIDs, first and last, ascending.
+#[derive(Default)]
+struct Ranges(Vec<(Uid, Uid)>);
+
+impl Ranges {
+    /// Larger than everything before.
+    fn push(&mut self, first: u32, last: u32) {
+        match self.0.last_mut() {
+            Some((_, end)) if end.0.checked_add(1) == Some(first) => *end = Uid(last),
+            _ if first <= last => self.0.push((Uid(first), Uid(last))),
+            _ => {}
+        }
+    }
+}
+
+/// Up to here the change log of the BAL was trimmed.
+pub(crate) fn log_floor(reader: &dyn Reader, bal: BalId) -> Result<ModSeq, EngineError> {
+    let row = reader.get(Space::Directory, &keys::log_floor(bal))?;
+    let floor =
+        row.map(|bytes| keys::u64_at(&bytes, 0).ok_or_else(|| rows::damaged("a log floor")));
+    Ok(ModSeq(floor.transpose()?.unwrap_or(0)))
+}
+
+type Difference = (Vec<MessageMeta>, Ranges);
+
+/// From the log.
+fn logged(
+    reader: &dyn Reader,
+    (bal, folder): (BalId, FolderId),
+    since: ModSeq,
+) -> Result<Difference, EngineError> {
+    let (mut changed, mut vanished) = (Vec::new(), Ranges::default());
+    for (uid, kind) in touched(reader, bal, folder, since)? {
+        match (kind, meta_row(reader, bal, folder, uid)?) {
+            (LogKind::Vanished, _) => vanished.push(uid.0, uid.0),
+            (LogKind::Changed, Some(row)) => changed.push(row.meta(uid)),
+            (LogKind::Changed, None) => return Err(rows::damaged("a logged message")),
+        }
+    }
+    Ok((changed, vanished))
+}
+
+/// From the folder itself.
+fn compared(
+    reader: &dyn Reader,
+    (bal, folder): (BalId, FolderId),
+    since: ModSeq,
+    uid_next: Uid,
+) -> Result<Difference, EngineError> {
+    let (mut changed, mut vanished) = (Vec::new(), Ranges::default());
+    let from = keys::messages(bal, folder);
+    let mut expected = 1;
+    reader.scan(Space::Messages, &from, &after(&from), Direction::Up, &mut |key, value| {
+        let (_, _, uid) = keys::message_parts(key).ok_or_else(|| rows::damaged("a message key"))?;
+        let meta = MetaRow::decode(value)?.meta(uid);
+        vanished.push(expected, uid.0.saturating_sub(1));
+        expected = uid.0.saturating_add(1);
+        if meta.modseq > since {
+            changed.push(meta);
+        }
+        Ok(true)
+    })?;
+    vanished.push(expected, uid_next.0.saturating_sub(1));
+    Ok((changed, vanished))
 }
 
 /// The last thing that happened to each message of a folder after `since`.

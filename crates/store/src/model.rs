@@ -17,6 +17,7 @@ enum Operation {
     Rename { folder: usize, name: u8 },
     Delete { folder: usize },
     Recent { folder: usize },
+    TrimLog { kept: u64 },
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -39,6 +40,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (folder.clone(), 0u8..4).prop_map(|(folder, name)| Operation::Rename { folder, name }),
         1 => folder.clone().prop_map(|folder| Operation::Delete { folder }),
         1 => folder.prop_map(|folder| Operation::Recent { folder }),
+        1 => (0u64..6).prop_map(|kept| Operation::TrimLog { kept }),
     ]
 }
 
@@ -172,6 +174,7 @@ impl Run<'_> {
             Operation::Recent { folder } => {
                 format!("{:?}", store.take_recent(bal, model.pick(*folder)))
             }
+            Operation::TrimLog { kept } => format!("{:?}", store.trim_log(bal, *kept, 0)),
         }
     }
 
@@ -203,8 +206,8 @@ impl Run<'_> {
     fn follow(&mut self, folder: FolderId, view: &FolderView) {
         let (since, messages) = self.known.entry(folder).or_insert((ModSeq(0), BTreeMap::new()));
         let changes: Changes = self.store.changes(self.bal, folder, *since).unwrap();
-        for uid in changes.vanished {
-            messages.remove(&uid);
+        for (first, last) in changes.vanished {
+            messages.retain(|uid, _| *uid < first || *uid > last);
         }
         for meta in changes.changed {
             messages.insert(meta.uid, meta);
@@ -281,6 +284,7 @@ fn step(model: &mut Model, operation: &Operation, next_folder: &mut u32) {
             let folder = model.folders.get_mut(&folder).unwrap();
             folder.recent = folder.last_uid;
         }
+        Operation::TrimLog { .. } => {}
     }
 }
 

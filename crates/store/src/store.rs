@@ -14,10 +14,10 @@ use std::collections::HashSet;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Of every row; another number is another house.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// Locks of BAL, shared by number.
 const EDIT_LOCKS: usize = 64;
 
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) blob_key: [u8; 32],
     epoch: u32,
     uploads: AtomicU64,
+    /// The last look at the disk found less free space than the reserve.
+    below_reserve: AtomicBool,
     /// Uploads that a spool or a body on its way still holds.
     pub(crate) live_uploads: Mutex<HashSet<UploadId>>,
 }
@@ -53,8 +55,11 @@ impl Store {
     /// [`StoreError::Locked`], [`StoreError::Schema`], [`StoreError::Open`]: each names the folder and the cure.
     pub fn open(settings: &StoreSettings) -> Result<Store, StoreError> {
         make_folder(&settings.path)?;
-        let rocks =
-            RocksSettings { path: settings.path.clone(), cache_bytes: settings.cache_bytes };
+        let rocks = RocksSettings {
+            path: settings.path.clone(),
+            cache_bytes: settings.cache_bytes,
+            reserve_bytes: settings.free_bytes_min,
+        };
         let backend = Arc::new(RocksBackend::open(rocks)?);
         Store::with_backend(backend, settings)
     }
@@ -78,6 +83,7 @@ impl Store {
             blob_key,
             epoch,
             uploads: AtomicU64::new(1),
+            below_reserve: AtomicBool::new(false),
             live_uploads: Mutex::default(),
         };
         let store = Store { inner: Arc::new(inner) };
@@ -158,10 +164,15 @@ impl Inner {
 
     /// New mail is refused before the disk is so full that the engine itself stops.
     pub(crate) fn check_room(&self) -> Result<(), StoreError> {
-        match self.engine.backend().free_bytes() {
-            Some(free) if free < self.settings.free_bytes_min => Err(StoreError::Full),
-            _ => Ok(()),
+        let backend = self.engine.backend();
+        let full = backend.free_bytes().is_some_and(|free| free < self.settings.free_bytes_min);
+        if self.below_reserve.swap(full, Ordering::Relaxed) != full && full {
+            // Without new writes nothing would cut the log, which may hold the space that is missing.
+            if let Err(error) = backend.flush_soon() {
+                tracing::warn!(%error, "the log could not be cut");
+            }
         }
+        if full { Err(StoreError::Full) } else { Ok(()) }
     }
 
     /// Commits a draft, tells the news, and gives the counters.

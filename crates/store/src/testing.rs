@@ -109,6 +109,7 @@ pub(crate) fn line(event: &str) -> JournalLine {
         queue: None,
         bal: None,
         message_id: None,
+        peer: None,
         peer_dn: None,
         domain: None,
         rule: None,

@@ -153,7 +153,7 @@ fn changes_tell_what_a_view_would() {
         let changes = store.changes(id, INBOX, before.highest_modseq).unwrap();
         let changed: Vec<Uid> = changes.changed.iter().map(|m| m.uid).collect();
         assert_eq!(changed, [uids[1], new]);
-        assert_eq!(changes.vanished, &uids[2..4]);
+        assert_eq!(changes.vanished, [(uids[2], uids[3])]);
         assert!(changes.changed[0].flags.seen);
         let folder = &store.folders(id).unwrap()[0];
         assert_eq!((folder.messages, folder.unseen), (4, 3));
@@ -350,9 +350,11 @@ fn the_journal_answers_by_each_index() {
             from: None,
             to: None,
             message_id: None,
+            peer: None,
             peer_dn: None,
             domain: None,
             event_prefix: None,
+            rule_prefix: None,
             bal: None,
             limit: 100,
         };

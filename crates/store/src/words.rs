@@ -6,6 +6,7 @@ use palombe_vocabulary::{
     QueueId, ReversePath, SessionId, Timestamp, Uid, UidValidity,
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The INBOX of every BAL.
@@ -300,8 +301,9 @@ pub struct StoredMessage {
 pub struct Changes {
     /// New or changed, in UID order.
     pub changed: Vec<MessageMeta>,
-    /// Gone, in order.
-    pub vanished: Vec<Uid>,
+    /// Gone: first and last of each range, ascending. Where the change log was trimmed since, every UID that is not
+    /// there is told (RFC 7162 3.2.6 allows more than what vanished since).
+    pub vanished: Vec<(Uid, Uid)>,
     /// HIGHESTMODSEQ now.
     pub highest_modseq: ModSeq,
     /// UIDNEXT now.
@@ -554,6 +556,8 @@ pub struct JournalLine {
     pub bal: Option<BalId>,
     /// The message.
     pub message_id: Option<String>,
+    /// Address of the peer.
+    pub peer: Option<IpAddr>,
     /// DN of the peer's certificate.
     pub peer_dn: Option<String>,
     /// The domain in question.
@@ -565,7 +569,7 @@ pub struct JournalLine {
 }
 
 /// Which lines of the journal to read. Everything given must match.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JournalQuery {
     /// From this instant on.
     pub from: Option<Timestamp>,
@@ -573,12 +577,16 @@ pub struct JournalQuery {
     pub to: Option<Timestamp>,
     /// Message-ID, exact.
     pub message_id: Option<String>,
+    /// Address of the peer.
+    pub peer: Option<IpAddr>,
     /// DN, exact.
     pub peer_dn: Option<String>,
     /// Domain.
     pub domain: Option<Domain>,
     /// Beginning of the event.
     pub event_prefix: Option<String>,
+    /// Beginning of the rule that decided.
+    pub rule_prefix: Option<String>,
     /// BAL.
     pub bal: Option<BalId>,
     /// The latest so many.

@@ -26,7 +26,7 @@ impl Pki {
 
     fn dn(&self, name: &str) -> Result<String, Any> {
         let identity = self.identity(name)?;
-        let leaf: &CertificateDer<'_> = identity.leaf();
+        let leaf: &CertificateDer<'_> = &identity.leaf();
         Ok(Dn::of_certificate(leaf)?.to_string())
     }
 
@@ -103,7 +103,7 @@ fn swap(list: &[u8], from: &str, to: &str) -> Result<Vec<u8>, Any> {
 
 fn not_before(pki: &Pki, name: &str) -> Result<Timestamp, Any> {
     let identity = pki.identity(name)?;
-    Ok(palombe_trust::validity_of(identity.leaf())?.0)
+    Ok(palombe_trust::validity_of(&identity.leaf())?.0)
 }
 
 fn main() -> Result<(), Any> {

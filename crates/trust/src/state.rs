@@ -154,7 +154,7 @@ struct Inner {
 /// The trust of this process. Cheap to clone; readers never wait for an installation.
 #[derive(Clone)]
 pub struct TrustState {
-    inner: Arc<Inner>,
+    inner: Arc<ArcSwap<Inner>>,
 }
 
 impl TrustState {
@@ -169,23 +169,30 @@ impl TrustState {
             verdicts: Mutex::new(HashMap::new()),
             latest: AtomicI64::new(i64::MIN),
         };
-        TrustState { inner: Arc::new(inner) }
+        TrustState { inner: Arc::new(ArcSwap::from_pointee(inner)) }
     }
 
-    /// The decisions of this operator.
-    pub fn policy(&self) -> &TrustPolicy {
-        &self.inner.policy
+    /// Everybody who holds this state stands on `other`'s policy, anchors, list and CRLs from now on. Both share
+    /// what is installed later.
+    pub fn replace_with(&self, other: &TrustState) {
+        let inner = other.inner();
+        inner.latest.fetch_max(self.inner().latest.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.inner.store(inner);
     }
 
-    /// The anchors it stands on.
-    pub fn anchors(&self) -> &Anchors {
-        &self.inner.anchors
+    fn inner(&self) -> Arc<Inner> {
+        self.inner.load_full()
+    }
+
+    /// What stands behind a decision that was made before any certificate was seen: the list in use.
+    pub fn evidence(&self) -> Evidence {
+        self.list_evidence()
     }
 
     /// Tells the state what time it is. Every call that takes an instant does so too; what does not
     /// (age of the list in `authorize_*` and `in_trust_space`) uses the latest instant told.
     pub fn observe(&self, at: Timestamp) {
-        self.inner.latest.fetch_max(at.0, Ordering::Relaxed);
+        self.inner.load().latest.fetch_max(at.0, Ordering::Relaxed);
     }
 
     /// Verifies a list and puts it in use, whole or not at all. On error the list in use stays.
@@ -193,10 +200,11 @@ impl TrustState {
     /// # Errors
     /// Any [`TrustError`] of [`ListeBlanche::verify`]; [`TrustError::Rollback`].
     pub fn install_list(&self, bytes: &[u8], at: Timestamp) -> Result<ListInstalled, TrustError> {
-        let _one_at_a_time = self.inner.installing.lock();
+        let inner = self.inner();
+        let _one_at_a_time = inner.installing.lock();
         self.observe(at);
-        let policy = &self.inner.policy;
-        let crls = self.inner.crls.load_full();
+        let policy = &inner.policy;
+        let crls = inner.crls.load_full();
         let options = VerifyOptions {
             signer_cns: policy.signer_cns.clone(),
             signer_issuer_cns: policy.issuer_cns().into_iter().map(str::to_owned).collect(),
@@ -206,8 +214,8 @@ impl TrustState {
             crls: Some(crls),
             ..VerifyOptions::at(at)
         };
-        let list = ListeBlanche::verify(bytes, &self.inner.anchors, &options)?;
-        let in_use = self.inner.list.load_full();
+        let list = ListeBlanche::verify(bytes, &inner.anchors, &options)?;
+        let in_use = inner.list.load_full();
         if let Some(in_use) = &in_use {
             list.refuse_rollback(in_use)?;
         }
@@ -224,24 +232,25 @@ impl TrustState {
             skipped: list.skipped().to_vec(),
         };
         if changed {
-            self.inner.list.store(Some(Arc::new(list)));
+            inner.list.store(Some(Arc::new(list)));
         }
         Ok(report)
     }
 
     /// The list in use.
     pub fn list(&self) -> Option<Arc<ListeBlanche>> {
-        self.inner.list.load_full()
+        self.inner.load().list.load_full()
     }
 
     /// Adds CRLs; per issuer the latest stays. See [`CrlReport`].
     pub fn install_crls(&self, ders: Vec<Vec<u8>>, at: Timestamp) -> CrlReport {
-        let _one_at_a_time = self.inner.installing.lock();
+        let inner = self.inner();
+        let _one_at_a_time = inner.installing.lock();
         self.observe(at);
-        let (set, report) = self.inner.crls.load().with(&ders, &self.inner.anchors, at);
+        let (set, report) = inner.crls.load().with(&ders, &inner.anchors, at);
         if report.replaced > 0 {
-            self.inner.crls.store(Arc::new(set));
-            self.inner.verdicts.lock().clear();
+            inner.crls.store(Arc::new(set));
+            inner.verdicts.lock().clear();
         }
         report
     }
@@ -262,8 +271,9 @@ impl TrustState {
             let detail = "no certificate was presented";
             return Err(Refusal::new(Rule::PeerNoCertificate, detail, self.list_evidence()));
         };
+        let inner = self.inner();
         let key = verdict_key(chain, role);
-        let verdicts = self.inner.verdicts.lock();
+        let verdicts = inner.verdicts.lock();
         if let Some(v) = verdicts.get(&key).filter(|v| v.from <= at && at <= v.until) {
             return Ok(TrustedPeer { facts: v.peer.clone(), role });
         }
@@ -275,58 +285,13 @@ impl TrustState {
             evidence.list = self.list_evidence().list;
             Refusal::new(rule, detail, evidence)
         };
-        let crls = self.inner.crls.load_full();
-        self.judge(chain, &facts, role, at, &crls)
+        let crls = inner.crls.load_full();
+        inner
+            .judge(chain, &facts, role, at, &crls)
             .map_err(|(rule, detail)| refuse(rule, detail))?;
         let facts = Arc::new(facts);
-        self.keep_verdict(key, &facts, &crls, at);
+        inner.keep_verdict(key, &facts, &crls, at);
         Ok(TrustedPeer { facts, role })
-    }
-
-    fn judge(
-        &self,
-        chain: &[CertificateDer<'_>],
-        facts: &Facts,
-        role: PeerRole,
-        at: Timestamp,
-        crls: &CrlSet,
-    ) -> Result<(), (Rule, String)> {
-        let policy = &self.inner.policy;
-        // spec identity-directory §3.8, in its order: chain, dates, usage, revocation, then
-        // environment.
-        let revocation =
-            Revocation { crls, unknown: policy.unknown_revocation, depth: policy.revocation_depth };
-        let purposes = Purposes::of_peer(policy.eku, role);
-        path::verify(chain, &self.inner.anchors, at, purposes, Some(revocation)).map_err(|e| {
-            let dates = format!("valid from {} to {}", facts.not_before, facts.not_after);
-            (path::rule_of(&e), format!("{} ({dates}): {e:?}", facts.dn))
-        })?;
-        let issuer = facts.issuer.cn().unwrap_or_default();
-        if !policy.issuer_cns().contains(&issuer) {
-            let detail = format!("issuer CN {issuer:?} is not an authority of operators");
-            return Err((Rule::PeerNotIgcSante, detail));
-        }
-        if !facts.digital_signature {
-            let detail = "keyUsage lacks digitalSignature".to_owned();
-            return Err((Rule::PeerWrongUsage, detail));
-        }
-        judge_category(facts, policy)
-    }
-
-    fn keep_verdict(&self, key: [u8; 32], facts: &Arc<Facts>, crls: &Arc<CrlSet>, at: Timestamp) {
-        let mut until = at.plus_secs(VERDICT_SECS_MAX).min(facts.not_after);
-        if let Some(next_update) = crls.earliest_next_update() {
-            until = until.min(next_update.plus_millis(-1));
-        }
-        let mut verdicts = self.inner.verdicts.lock();
-        // A set installed meanwhile has emptied the map and must not meet a verdict of the old one.
-        if !Arc::ptr_eq(&self.inner.crls.load_full(), crls) {
-            return;
-        }
-        if verdicts.len() >= VERDICTS_MAX {
-            verdicts.clear();
-        }
-        verdicts.insert(key, Verdict { peer: facts.clone(), from: at, until });
     }
 
     /// Whether this peer may send for this reverse-path.
@@ -339,7 +304,8 @@ impl TrustState {
         path: &ReversePath,
     ) -> Result<AuthorizedSender, Refusal> {
         let list = self.usable_list(peer.evidence())?;
-        let policy = &self.inner.policy;
+        let inner = self.inner();
+        let policy = &inner.policy;
         let evidence = || with_list(peer.evidence(), &list);
         let dn = peer.dn();
         if !list.knows_by(policy.dn_matching, dn) {
@@ -380,7 +346,7 @@ impl TrustState {
             let detail = format!("{domain} is not in the list of {}", list.generated_at());
             return Err(Refusal::new(Rule::DestinationNotInList, detail, evidence()));
         }
-        if !list.permits_by(self.inner.policy.dn_matching, peer.dn(), domain) {
+        if !list.permits_by(self.inner().policy.dn_matching, peer.dn(), domain) {
             let detail = format!("{} is not listed for {domain}", peer.dn());
             return Err(Refusal::new(Rule::DestinationDnMismatch, detail, evidence()));
         }
@@ -411,7 +377,7 @@ impl TrustState {
         identity: &TlsIdentity,
         client_auth: ClientAuth,
     ) -> Result<Arc<ServerConfig>, TrustError> {
-        tls::server(&self.inner.anchors, identity, client_auth)
+        tls::server(&self.inner().anchors, identity, client_auth)
     }
 
     /// A client configuration that shows our certificate: TLS 1.2 and 1.3, no resumption.
@@ -431,13 +397,62 @@ impl TrustState {
             // Never fail open: without a verified list nobody is in the trust space.
             return Err(Refusal::new(Rule::ListAbsent, "no verified list is installed", evidence));
         };
-        let latest = Timestamp(self.inner.latest.load(Ordering::Relaxed));
+        let inner = self.inner();
+        let latest = Timestamp(inner.latest.load(Ordering::Relaxed));
         let age_secs = latest.millis_since(list.generated_at()) / 1000;
-        if self.inner.policy.list_age_refuse_secs.is_some_and(|max| age_secs > max) {
+        if inner.policy.list_age_refuse_secs.is_some_and(|max| age_secs > max) {
             let detail = format!("the list of {} is {age_secs} s old", list.generated_at());
             return Err(Refusal::new(Rule::ListTooOld, detail, with_list(evidence, &list)));
         }
         Ok(list)
+    }
+}
+
+impl Inner {
+    fn judge(
+        &self,
+        chain: &[CertificateDer<'_>],
+        facts: &Facts,
+        role: PeerRole,
+        at: Timestamp,
+        crls: &CrlSet,
+    ) -> Result<(), (Rule, String)> {
+        let policy = &self.policy;
+        // spec identity-directory §3.8, in its order: chain, dates, usage, revocation, then
+        // environment.
+        let revocation =
+            Revocation { crls, unknown: policy.unknown_revocation, depth: policy.revocation_depth };
+        let purposes = Purposes::of_peer(policy.eku, role);
+        path::verify(chain, &self.anchors, at, purposes, Some(revocation)).map_err(|e| {
+            let dates = format!("valid from {} to {}", facts.not_before, facts.not_after);
+            (path::rule_of(&e), format!("{} ({dates}): {e:?}", facts.dn))
+        })?;
+        let issuer = facts.issuer.cn().unwrap_or_default();
+        if !policy.issuer_cns().contains(&issuer) {
+            let detail = format!("issuer CN {issuer:?} is not an authority of operators");
+            return Err((Rule::PeerNotIgcSante, detail));
+        }
+        if !facts.digital_signature {
+            let detail = "keyUsage lacks digitalSignature".to_owned();
+            return Err((Rule::PeerWrongUsage, detail));
+        }
+        judge_category(facts, policy)
+    }
+
+    fn keep_verdict(&self, key: [u8; 32], facts: &Arc<Facts>, crls: &Arc<CrlSet>, at: Timestamp) {
+        let mut until = at.plus_secs(VERDICT_SECS_MAX).min(facts.not_after);
+        if let Some(next_update) = crls.earliest_next_update() {
+            until = until.min(next_update.plus_millis(-1));
+        }
+        let mut verdicts = self.verdicts.lock();
+        // A set installed meanwhile has emptied the map and must not meet a verdict of the old one.
+        if !Arc::ptr_eq(&self.crls.load_full(), crls) {
+            return;
+        }
+        if verdicts.len() >= VERDICTS_MAX {
+            verdicts.clear();
+        }
+        verdicts.insert(key, Verdict { peer: facts.clone(), from: at, until });
     }
 }
 

@@ -6,15 +6,18 @@
 //! handshake, before trusting any other byte.
 
 use crate::{Anchors, TrustError};
+use arc_swap::ArcSwap;
 use palombe_vocabulary::Secret;
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
 };
@@ -31,10 +34,10 @@ pub enum ClientAuth {
     Request,
 }
 
-/// Our own chain and key.
+/// Our own chain and key. Clones share them: every configuration made of one shows the certificate of the moment.
 #[derive(Clone)]
 pub struct TlsIdentity {
-    key: Arc<CertifiedKey>,
+    key: Arc<ArcSwap<CertifiedKey>>,
 }
 
 impl TlsIdentity {
@@ -55,18 +58,44 @@ impl TlsIdentity {
             .map_err(|e| TrustError::Identity(format!("the private key: {e}")))?;
         let key = CertifiedKey::from_der(chain, key, &provider())
             .map_err(|e| TrustError::Identity(e.to_string()))?;
-        Ok(TlsIdentity { key: Arc::new(key) })
+        Ok(TlsIdentity { key: Arc::new(ArcSwap::from_pointee(key)) })
+    }
+
+    /// Every handshake from now on shows `other`'s certificate; connections under way go on.
+    pub fn renew(&self, other: &TlsIdentity) {
+        self.key.store(other.key.load_full());
     }
 
     /// Our own leaf, DER.
-    pub fn leaf(&self) -> &CertificateDer<'static> {
-        &self.key.cert[0] // from_pem refuses an empty chain
+    pub fn leaf(&self) -> CertificateDer<'static> {
+        self.key.load().cert[0].clone() // from_pem refuses an empty chain
+    }
+}
+
+impl ResolvesServerCert for TlsIdentity {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.key.load_full())
+    }
+}
+
+impl ResolvesClientCert for TlsIdentity {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        let key = self.key.load_full();
+        key.key.choose_scheme(schemes).is_some().then_some(key)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 
 impl fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsIdentity").field("certificates", &self.key.cert.len()).finish()
+        f.debug_struct("TlsIdentity").field("certificates", &self.key.load().cert.len()).finish()
     }
 }
 
@@ -93,7 +122,7 @@ pub(crate) fn server(
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|e| TrustError::Tls(e.to_string()))?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone())));
+        .with_cert_resolver(Arc::new(identity.clone()));
     if client_auth == ClientAuth::Request {
         // No resumption between operators: each session meets the list and the CRLs of its own
         // time.
@@ -111,7 +140,7 @@ pub(crate) fn client(identity: &TlsIdentity) -> Result<Arc<ClientConfig>, TrustE
         .map_err(|e| TrustError::Tls(e.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key.clone())));
+        .with_client_cert_resolver(Arc::new(identity.clone()));
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }

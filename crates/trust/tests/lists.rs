@@ -43,7 +43,7 @@ fn the_list_is_a_relation() {
             &pki(&format!("{leaf}.pem")),
             &key(&format!("{leaf}.key")),
         );
-        let dn = palombe_trust::Dn::of_certificate(identity.unwrap().leaf()).unwrap();
+        let dn = palombe_trust::Dn::of_certificate(&identity.unwrap().leaf()).unwrap();
         list.permits(&dn, &domain.parse().unwrap())
     };
     assert!(permits("op-alpha", "alpha.mssante.test"));

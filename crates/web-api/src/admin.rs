@@ -25,6 +25,9 @@ use tokio::net::UnixListener;
 /// What the binary tells of itself: trust state, listeners, version.
 pub type Notes = Arc<dyn Fn() -> Value + Send + Sync>;
 
+/// Reads the configuration again; the text of an error is shown to the operator.
+pub type Reload = Arc<dyn Fn() -> Result<Value, String> + Send + Sync>;
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct Admin {
@@ -34,6 +37,8 @@ pub struct Admin {
     pub pool: Pool,
     /// `GET /v1/status`
     pub notes: Notes,
+    /// `POST /v1/reload`
+    pub reload: Reload,
     /// Quota of a new BAL that names none, octets.
     pub quota_bytes_default: u64,
 }
@@ -74,6 +79,7 @@ pub async fn serve_admin(
 fn router(admin: Admin) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/reload", post(reload))
         .route("/v1/domains", get(domain_list).post(domain_add))
         .route("/v1/domains/{name}", get(domain_show).delete(domain_delete))
         .route("/v1/domains/{name}/{verb}", post(domain_verb))
@@ -122,6 +128,7 @@ fn admin_line(event: &str, bal: Option<&Bal>, detail: Value) -> JournalLine {
         queue: None,
         bal: bal.map(|b| b.id),
         message_id: None,
+        peer: None,
         peer_dn: None,
         domain: bal.map(|b| b.address.domain().clone()),
         rule: None,
@@ -133,6 +140,12 @@ async fn status(State(admin): State<Admin>) -> Answer {
     let notes = (admin.notes)();
     let stats = admin.run(|store| Ok(store.stats()?)).await?;
     Ok(Json(json!({ "server": notes, "store": stats_view(&stats) })))
+}
+
+async fn reload(State(admin): State<Admin>) -> Answer {
+    let again = admin.reload.clone();
+    let report = admin.run(move |_| again().map_err(ApiError::BadRequest)).await?;
+    Ok(Json(report))
 }
 
 async fn domain_list(State(admin): State<Admin>) -> Answer {
@@ -362,6 +375,7 @@ async fn journal(State(admin): State<Admin>, Query(params): Query<JournalParams>
     };
     let (from, to) = (instant(&params.from)?, instant(&params.to)?);
     let domain = params.domain.as_deref().map(|d| parse("domain", d)).transpose()?;
+    let ip = params.ip.as_deref().map(|ip| parse("address", ip)).transpose()?;
     let limit = params.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX);
     let lines = admin
         .run(move |store| {
@@ -375,7 +389,9 @@ async fn journal(State(admin): State<Admin>, Query(params): Query<JournalParams>
                 message_id: params.message_id,
                 peer_dn: params.peer,
                 domain,
+                peer: ip,
                 event_prefix: params.event,
+                rule_prefix: params.rule,
                 bal,
                 limit,
             };

@@ -126,7 +126,13 @@ fn without_tls_or_without_a_certificate_nothing_is_taken() -> Result<()> {
     }
     let journal = ["--json", "journal", "list", "--event", "smtp.interop.refused"];
     let line = lines(&beta, &journal, |line| text(line, "/rule") == "smtp.tls-required")?;
-    ensure!(text(&line, "/detail/peer").starts_with("127."), "{line:#}");
+    check_evidence(&line, None, "liste-blanche.xml")?;
+    let (ip, at) = (text(&line, "/peer").to_owned(), text(&line, "/at").to_owned());
+    ensure!(ip.starts_with("127."), "{line:#}");
+    // Nobody knows more of this caller than its address, and when.
+    let by_address = ["--ip", &ip, "--rule", "smtp.tls", "--at", &at];
+    let again = why(&beta, &by_address, |line| text(line, "/rule") == "smtp.tls-required")?;
+    ensure!(again == line, "{again:#}");
 
     let mut caller = Caller::over_tls(beta.smtp(), &beta.hostname(), None)?;
     let reply = caller.ask(&format!("MAIL FROM:<{ALPHA}>"))?;

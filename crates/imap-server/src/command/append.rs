@@ -140,7 +140,7 @@ async fn file(
     body: BodySpool,
 ) -> Result<Filed, Stop> {
     let bal = session.bal()?;
-    let id = session.id;
+    let (id, peer) = (session.id, session.peer.ip());
     session
         .in_pool(move |house| {
             let body = body.finish()?;
@@ -153,6 +153,7 @@ async fn file(
                 queue: None,
                 bal: Some(bal),
                 message_id: body.facts().message_id,
+                peer: Some(peer),
                 peer_dn: None,
                 domain: None,
                 rule: None,

@@ -127,7 +127,9 @@ pub async fn journal(client: &Client, json: bool, list: JournalList) -> anyhow::
     let pairs = [
         ("bal", list.bal),
         ("message_id", list.message_id),
+        ("ip", list.ip),
         ("domain", list.domain),
+        ("rule", list.rule),
         ("event", list.event),
         ("from", list.from),
         ("to", list.to),
@@ -136,6 +138,20 @@ pub async fn journal(client: &Client, json: bool, list: JournalList) -> anyhow::
     let value = client.get(&format!("/v1/journal{}", query(&pairs))).await?;
     let columns = ["at", "event", "outcome", "rule", "domain", "message_id", "queue"];
     show(json, &value, |v| print_rows(v, &columns))
+}
+
+/// `palombe reload`
+pub async fn reload(client: &Client, json: bool) -> anyhow::Result<()> {
+    let value = client.post("/v1/reload", &Value::Null).await?;
+    show(json, &value, |value| {
+        println!("certificate in use until  {}", text(value, "certificate_until"));
+        println!("liste blanche in use of   {}", text(value, "liste_blanche"));
+        let empty = Vec::new();
+        let restart = value.get("restart_needed_for").and_then(Value::as_array).unwrap_or(&empty);
+        for key in restart.iter().filter_map(Value::as_str) {
+            println!("restart needed for        {key}");
+        }
+    })
 }
 
 async fn verb(client: &Client, json: bool, path: &str, verb: &str) -> anyhow::Result<()> {

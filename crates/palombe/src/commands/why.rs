@@ -15,7 +15,9 @@ pub async fn why(client: &Client, json: bool, why: Why) -> anyhow::Result<()> {
     let pairs = [
         ("message_id", why.message_id),
         ("peer", why.peer),
+        ("ip", why.ip),
         ("domain", why.domain),
+        ("rule", why.rule),
         ("from", around(-1)),
         ("to", around(1)),
     ];
@@ -46,6 +48,7 @@ fn told(line: &Value) -> String {
     row("message", Some(text("message_id")));
     row("domain", Some(text("domain")));
     row("peer", Some(text("peer_dn")));
+    row("address", Some(text("peer")));
     row("certificate", detail("/detail/evidence/fingerprint_sha256"));
     row("serial", detail("/detail/evidence/serial"));
     row("issuer", detail("/detail/evidence/issuer"));

@@ -51,6 +51,7 @@ fn defaults() -> RawConfig {
         relay: Default::default(),
         sessions: Default::default(),
         store: Default::default(),
+        journal: Default::default(),
         metrics: Default::default(),
         admin: Default::default(),
         log: Default::default(),

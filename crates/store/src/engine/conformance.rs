@@ -16,7 +16,11 @@ fn memory() -> Made {
 
 fn rocks() -> Made {
     let folder = tempfile::tempdir().unwrap();
-    let settings = RocksSettings { path: folder.path().to_owned(), cache_bytes: 8 * 1024 * 1024 };
+    let settings = RocksSettings {
+        path: folder.path().to_owned(),
+        cache_bytes: 8 * 1024 * 1024,
+        reserve_bytes: 0,
+    };
     (Arc::new(RocksBackend::open(settings).unwrap()), Some(folder))
 }
 

@@ -97,6 +97,10 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
+    fn flush_soon(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     fn free_bytes(&self) -> Option<u64> {
         match *self.failure.lock() {
             Some(EngineError::Full) => Some(0),

@@ -137,6 +137,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn checkpoint(&self, path: &Path) -> Result<(), EngineError>;
     /// Gives the space of removed rows back to the disk.
     fn compact(&self) -> Result<(), EngineError>;
+    /// Begins to move what is in memory and in the log into files, where that fits; returns at once.
+    fn flush_soon(&self) -> Result<(), EngineError>;
     /// Free octets where the data is.
     fn free_bytes(&self) -> Option<u64>;
     /// Octets of files.
