@@ -13,8 +13,10 @@ pub mod acknowledged;
 pub mod clients;
 pub mod dns;
 pub mod dovecot;
+pub mod imap;
 pub mod inbox;
 pub mod mail;
+pub mod marionette;
 pub mod palombe;
 pub mod peer;
 pub mod pki;
@@ -22,6 +24,7 @@ pub mod postfix;
 pub mod process;
 pub mod repo;
 pub mod site;
+pub mod thunderbird;
 pub mod wait;
 
 /// Prints the agreed line and leaves the test: `skip_unless!(postfix::missing())`, where the argument is an

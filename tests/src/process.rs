@@ -113,6 +113,27 @@ impl Running {
     pub fn memory_bytes(&self) -> u64 {
         tree(self.child.id()).into_iter().map(memory_of).sum()
     }
+
+    /// Memory of this one process as the kernel counts it (proc(5), `VmRSS` and `VmHWM`).
+    pub fn resident(&self) -> Result<Resident> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib: Option<u64> =
+                line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            kib.map(|kib| kib * 1024).with_context(|| format!("{name} of {}", self.name))
+        };
+        Ok(Resident { now_bytes: field("VmRSS:")?, highest_bytes: field("VmHWM:")? })
+    }
+}
+
+/// Memory of one process.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident {
+    /// At this moment, octets.
+    pub now_bytes: u64,
+    /// The most that it ever was, octets.
+    pub highest_bytes: u64,
 }
 
 impl Running {

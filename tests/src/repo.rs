@@ -9,12 +9,17 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// Where cargo builds: the folder above the running test binary.
+/// Where cargo builds: two folders above the running test binary.
 pub fn target() -> Result<PathBuf> {
+    let profile = profile_folder()?;
+    Ok(profile.parent().context("a folder above the profile's")?.to_owned())
+}
+
+/// Where the binaries of the running test's profile are: `release` in the target folder, or `debug`.
+fn profile_folder() -> Result<PathBuf> {
     let mut path = std::env::current_exe()?;
     while path.pop() {
         if path.file_name().is_some_and(|name| name == "release" || name == "debug") {
-            path.pop();
             return Ok(path);
         }
     }
@@ -23,11 +28,18 @@ pub fn target() -> Result<PathBuf> {
 
 /// A binary of the workspace, built beside the running test.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let path = target()?.join("release").join(name);
+    let path = profile_folder()?.join(name);
     if !path.is_file() {
         bail!("{name} is not built: run script/test, or cargo build --release --bins");
     }
     Ok(path)
+}
+
+/// A place for what a test leaves behind to be looked at: `test-artefacts` in the target folder.
+pub fn artefact(name: &str) -> Result<PathBuf> {
+    let folder = target()?.join("test-artefacts");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder.join(name))
 }
 
 /// Every file of the repository that git knows or would add, relative to the root.
