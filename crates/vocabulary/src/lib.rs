@@ -8,16 +8,19 @@
 //! | référentiel | here | reference |
 //! | --- | --- | --- |
 //! | BAL; PER, ORG, APP, CAB | [`BalAddress`], [`BalKind`] | TRE_R257-TypeBAL |
+//! | INS, matricule | [`Ins`], [`MatriculeIns`], [`InsAuthority`] | référentiel INS, CI-SIS structuration minimale |
 //! | liste rouge | [`Publication`] | Annuaire Santé, `listeRouge` |
 
 mod address;
 mod bal;
 mod ids;
+mod ins;
 mod secret;
 mod time;
 
 pub use address::{AddressError, Domain, DomainError, MailAddress, ReversePath};
 pub use bal::{BalAddress, BalKind, BalStatus, Publication, UnknownBalKind};
 pub use ids::{BalId, FolderId, ModSeq, QueueId, SessionId, Uid, UidValidity};
+pub use ins::{Ins, InsAuthority, MatriculeError, MatriculeIns};
 pub use secret::Secret;
 pub use time::{Timestamp, TimestampError};
