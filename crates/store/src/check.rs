@@ -52,9 +52,10 @@ impl Store {
             let blob_key = &self.inner.blob_key;
             let mut check = Check { reader, blob_key, depth, report };
             check.directory()?;
-            for (bal, status) in bals {
-                check.bal(bal, status)?;
+            for (bal, status) in &bals {
+                check.bal(*bal, *status)?;
             }
+            crate::search::check(reader, &bals, &mut |problem| check.problem(|| problem))?;
             check.strays()?;
             check.links()?;
             check.blobs()?;

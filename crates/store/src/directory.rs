@@ -326,6 +326,7 @@ impl Store {
             let log = id.0.to_be_bytes().to_vec();
             batch.delete_range(Space::Log, log.clone(), after(&log));
             batch.delete(Space::Directory, keys::log_floor(id));
+            crate::search::remove(&mut batch, id);
             self.inner.engine.commit(batch)?;
             self.inner.directory.write().put(bal);
         }

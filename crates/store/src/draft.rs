@@ -8,6 +8,7 @@ use crate::keys::{self, bal_field, folder_field, global};
 use crate::rows::{
     self, BlobRow, BodyRow, DueRow, LogKind, LogRow, META_MODSEQ_AT, MetaRow, QueueRow, QueueState,
 };
+use crate::search;
 use crate::spool::{Pieces, SpooledBlob};
 use crate::store::refusal;
 use crate::{BlobDigest, Flags, JournalLine, NewQueueItem, News, StoreError};
@@ -228,6 +229,16 @@ impl Draft {
             (vec![1].into(), Vec::new()),
             When::Always,
         );
+        // Not indexed yet: a search reads it itself until then.
+        self.batch.put_slots(
+            Space::Search,
+            (
+                search::pending(bal, folder, Uid(0)),
+                vec![Slot::u32(uid, search::PENDING_UID_AT)],
+            ),
+            (search::pending_value(&body.digest, &body.email_id).into(), Vec::new()),
+            When::Always,
+        );
         let b = self.bal(bal);
         let at = self.bals[b].log.push(folder, LogKind::Changed, Uid(0));
         self.bals[b].log_slots.push(Slot::u32(uid, at));
@@ -259,6 +270,8 @@ impl Draft {
         let key = keys::message(bal, folder, uid);
         self.batch.delete(Space::Messages, key.clone());
         self.batch.delete(Space::Bodies, key);
+        self.batch.delete(Space::Search, search::pending(bal, folder, uid));
+        self.batch.put(Space::Search, search::loose(bal, digest), vec![1]);
         self.unlink(digest, keys::link_message(digest, bal, folder, uid));
     }
 

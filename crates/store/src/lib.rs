@@ -29,6 +29,7 @@ mod model;
 mod queue;
 mod retention;
 mod rows;
+mod search;
 mod spool;
 mod store;
 #[cfg(test)]
@@ -40,6 +41,9 @@ mod words;
 pub use accept::OnAccepted;
 pub use check::CheckDepth;
 pub use error::StoreError;
+pub use search::{
+    Candidates, PendingMessage, SearchField, SearchMerge, SearchQuery, SearchStats, SearchTerms,
+};
 pub use spool::{Spool, SpooledBlob};
 pub use store::{Listener, Store};
 pub use words::*;

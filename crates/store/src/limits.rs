@@ -40,3 +40,21 @@ pub const JOURNAL_TRIM_BATCH: usize = 1000;
 pub const CHECK_PROBLEMS_MAX: usize = 1000;
 /// How long a measure of the free space on the disk is believed, milliseconds.
 pub const FREE_SPACE_BELIEVED_MS: u64 = 250;
+/// N-grams and header names of one document; one that has more is a candidate of every search.
+pub const SEARCH_GRAMS_MAX: usize = 65_536;
+/// N-grams of a needle that are looked up.
+pub const SEARCH_NEEDLE_GRAMS_MAX: usize = 32;
+/// Octets of a block of the search index, about; long lists make larger ones.
+pub const SEARCH_BLOCK_BYTES: usize = 4 * 1024;
+/// Upper bits of a hash that name its block, at most.
+pub const SEARCH_BUCKET_BITS_MAX: u32 = 20;
+/// Documents of a segment, those that are gone included: a list never takes more than an eighth of this in octets.
+pub const SEARCH_SEGMENT_DOCUMENTS_MAX: u32 = 65_536;
+/// Segments of about one size that are merged.
+pub const SEARCH_MERGE_SEGMENTS: usize = 8;
+/// Octets written by one step of a merge, about.
+pub const SEARCH_MERGE_STEP_BYTES: usize = 256 * 1024;
+/// Segments from this size on are written again when most of their documents are gone.
+pub const SEARCH_REWRITE_DOCUMENTS_MIN: u32 = 64;
+/// Segments of up to so many blocks, as a power of two, are removed block by block.
+pub const SEARCH_SINGLE_DELETES_BITS: u8 = 6;

@@ -10,7 +10,7 @@ use crate::keys::{self, UploadId, global};
 use crate::{News, StoreError, StoreSettings, StoreStats};
 use palombe_vocabulary::BalId;
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,10 @@ pub(crate) struct Inner {
     listeners: RwLock<Vec<Listener>>,
     /// Of the digests of bodies.
     pub(crate) blob_key: [u8; 32],
+    /// Of the hashes in the search index.
+    pub(crate) search_key: [u8; 32],
+    /// BAL with messages that the search index does not know of yet.
+    pub(crate) unplanted: Mutex<BTreeSet<BalId>>,
     epoch: u32,
     uploads: AtomicU64,
     /// The last look at the disk found less free space than the reserve.
@@ -73,6 +77,9 @@ impl Store {
         let blob_key = secret(&engine, "blob-key")?;
         let epoch = next_epoch(&engine)?;
         let directory = engine.read(|r| Directory::load(r))?;
+        let search_key = secret(&engine, "search-key")?;
+        let living: Vec<BalId> = directory.living().map(|bal| bal.id).collect();
+        let unplanted = crate::search::prepare(&engine, &living)?;
         let inner = Inner {
             engine,
             settings: settings.clone(),
@@ -81,6 +88,8 @@ impl Store {
             edits: (0..EDIT_LOCKS).map(|_| Mutex::new(())).collect(),
             listeners: RwLock::default(),
             blob_key,
+            search_key,
+            unplanted: Mutex::new(unplanted),
             epoch,
             uploads: AtomicU64::new(1),
             below_reserve: AtomicBool::new(false),
@@ -91,6 +100,7 @@ impl Store {
         store.inner.sweep_uploads(usize::MAX)?;
         store.clear_leases()?;
         store.finish_purges()?;
+        store.search_abandoned()?;
         Ok(store)
     }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use palombe_store::{INBOX, QueueChange, QueueFilter, Settlement, Store};
+use palombe_store::{INBOX, QueueChange, QueueFilter, SearchField, Settlement, Store};
 use palombe_vocabulary::{Timestamp, Uid};
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
@@ -40,6 +40,7 @@ fn child() {
             let store = &store;
             scope.spawn(move || work(store, round, writer));
         }
+        scope.spawn(|| index(&store, round));
     });
 }
 
@@ -70,6 +71,39 @@ fn work(store: &Store, round: u64, writer: u64) {
         if i % 11 == 10 {
             store.sweep(Timestamp(i as i64 + 5), 50).unwrap();
         }
+    }
+}
+
+/// What the indexing worker does, as fast as it can; every seventh round begins an index again.
+fn index(store: &Store, round: u64) {
+    let mut bal = None;
+    for i in 0.. {
+        if i == 5 && round % 7 == 0 {
+            let first = store.bals(None).unwrap()[0].id;
+            store.search_rebuild(first).unwrap();
+        }
+        if let Some(unplanted) = store.search_unplanted() {
+            store.search_plant(unplanted, 20).unwrap();
+        }
+        let Some((of, pending)) = store.search_pending(bal, 4).unwrap() else {
+            bal = None;
+            store.search_forget(20).unwrap();
+            continue;
+        };
+        let terms = |known: bool, uid: Uid| {
+            (!known).then(|| {
+                let mut terms = store.search_terms();
+                terms.text(SearchField::Body, &format!("the text of message {uid}"));
+                terms
+            })
+        };
+        let pending = pending.into_iter().map(|p| (p.clone(), terms(p.known, p.uid)));
+        store.search_index(of, pending.collect()).unwrap();
+        let mut merge = store.search_merge(of).unwrap();
+        while let Some(going) = merge {
+            merge = store.search_merge_step(going).unwrap();
+        }
+        bal = Some(of);
     }
 }
 

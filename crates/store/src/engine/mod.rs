@@ -47,10 +47,14 @@ pub(crate) enum Space {
     Queue,
     /// Journal lines and their indexes.
     Journal,
+    /// Search index: what waits, states, documents.
+    Search,
+    /// Search index: blocks of posting lists.
+    Postings,
 }
 
 impl Space {
-    pub(crate) const ALL: [Space; 10] = [
+    pub(crate) const ALL: [Space; 12] = [
         Space::Directory,
         Space::Counters,
         Space::Messages,
@@ -61,6 +65,8 @@ impl Space {
         Space::Chunks,
         Space::Queue,
         Space::Journal,
+        Space::Search,
+        Space::Postings,
     ];
 }
 

@@ -14,14 +14,14 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// Values of spaces that no expectation reads are not copied.
     fn keeps_value(space: Space) -> bool {
-        matches!(space, Space::Directory | Space::Queue | Space::Blobs)
+        matches!(space, Space::Directory | Space::Queue | Space::Blobs | Space::Search)
     }
 
     pub(crate) fn note(&mut self, op: &Op) {
         match op {
             Op::Put(space, key, value) => {
                 // Nothing expects or guards anything of these; their rows would only cost copies.
-                if matches!(space, Space::Chunks | Space::Journal | Space::Log) {
+                if matches!(space, Space::Chunks | Space::Journal | Space::Log | Space::Postings) {
                     return;
                 }
                 let kept = if Self::keeps_value(*space) { value.clone() } else { Vec::new() };

@@ -57,6 +57,8 @@ impl Space {
             Space::Chunks => "chunks",
             Space::Queue => "queue",
             Space::Journal => "journal",
+            Space::Search => "search",
+            Space::Postings => "postings",
         }
     }
 }
@@ -121,7 +123,8 @@ fn family_options(space: Space, cache: &Cache) -> Options {
             o.set_bottommost_compression_type(DBCompressionType::Zstd);
             table.set_block_size(16 * 1024);
         }
-        Space::Counters | Space::Queue => {
+        // Differences and bits do not compress.
+        Space::Counters | Space::Queue | Space::Postings => {
             o.set_compression_type(DBCompressionType::None);
         }
         _ => {}
