@@ -232,10 +232,7 @@ impl Draft {
         // Not indexed yet: a search reads it itself until then.
         self.batch.put_slots(
             Space::Search,
-            (
-                search::pending(bal, folder, Uid(0)),
-                vec![Slot::u32(uid, search::PENDING_UID_AT)],
-            ),
+            (search::pending(bal, folder, Uid(0)), vec![Slot::u32(uid, search::PENDING_UID_AT)]),
             (search::pending_value(&body.digest, &body.email_id).into(), Vec::new()),
             When::Always,
         );

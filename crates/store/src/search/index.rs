@@ -3,9 +3,7 @@
 use super::block::{Packer, Posting, bits_for, list_octets};
 use super::rows::{self, EmailId, LOOSE, PENDING, STATES, Segment, State};
 use super::terms::SearchTerms;
-use crate::engine::{
-    Batch, Direction, Durability, EngineError, Expect, Reader, Space, after,
-};
+use crate::engine::{Batch, Direction, Durability, EngineError, Expect, Reader, Space, after};
 use crate::keys::{self, bal_field};
 use crate::{BlobDigest, Store, StoreError};
 use palombe_vocabulary::{BalId, FolderId, Uid};
@@ -137,7 +135,8 @@ impl Store {
             new.insert(entry.clone());
             change.batch.expect(Expect::Present(Space::Search, pending));
             change.batch.expect(Expect::Absent(Space::Search, entry.clone()));
-            let number = first.checked_add(span).ok_or(StoreError::TooMany("documents of a BAL"))?;
+            let number =
+                first.checked_add(span).ok_or(StoreError::TooMany("documents of a BAL"))?;
             change.batch.put(Space::Search, entry, number.to_be_bytes().to_vec());
             let value = rows::document_value(&message.digest);
             change.batch.put(Space::Search, rows::document(bal, number), value);

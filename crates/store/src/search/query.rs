@@ -199,16 +199,22 @@ impl Search<'_> {
             Some(folder) => rows::pending_of_folder(self.bal, folder),
             None => rows::of_bal(PENDING, self.bal),
         };
-        self.reader.scan(Space::Search, &from, &after(&from), Direction::Up, &mut |key, value| {
-            let (_, folder, uid) = rows::pending_parts(key)?;
-            let (digest, email_id) = rows::content(value)?;
-            // A copy, or a message that was moved: its content is indexed already.
-            let entry = rows::entry(self.bal, &digest, &email_id);
-            if self.reader.get(Space::Search, &entry)?.is_none() {
-                out.push((folder, uid));
-            }
-            Ok(true)
-        })?;
+        self.reader.scan(
+            Space::Search,
+            &from,
+            &after(&from),
+            Direction::Up,
+            &mut |key, value| {
+                let (_, folder, uid) = rows::pending_parts(key)?;
+                let (digest, email_id) = rows::content(value)?;
+                // A copy, or a message that was moved: its content is indexed already.
+                let entry = rows::entry(self.bal, &digest, &email_id);
+                if self.reader.get(Space::Search, &entry)?.is_none() {
+                    out.push((folder, uid));
+                }
+                Ok(true)
+            },
+        )?;
         let Some((folder, uid)) = state.plant else { return Ok(out) };
         let all = match self.folder {
             Some(folder) => keys::messages(self.bal, folder),

@@ -147,11 +147,7 @@ pub(crate) fn always(key: &[u8; 32]) -> u64 {
 }
 
 /// Hashes that a document with this text in that field has; `None` when the text is too short to tell.
-pub(crate) fn needle_hashes(
-    key: &[u8; 32],
-    field: SearchField,
-    folded: &str,
-) -> Option<Vec<u64>> {
+pub(crate) fn needle_hashes(key: &[u8; 32], field: SearchField, folded: &str) -> Option<Vec<u64>> {
     let units: Vec<u64> = folded.chars().map(unit).collect();
     let mut grams: Vec<u64> = match units.len() {
         0 | 1 => return None,
