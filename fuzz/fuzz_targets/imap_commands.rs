@@ -46,7 +46,11 @@ fn note(receiver: &mut Receiver, event: Event<'_>, said: &mut Vec<String>, messa
         Event::Append(head) => {
             said.push(format!("{head:?}"));
             // Some are refused, so that their octets are thrown away.
-            if head.size % 3 == 0 { receiver.refuse_append() } else { receiver.accept_append() }
+            if head.message.size % 3 == 0 { receiver.refuse_append() } else { receiver.accept_append() }
+        }
+        Event::AppendNext(next) => {
+            said.push(format!("NEXT {:?} {next:?}", std::mem::take(message)));
+            if next.size % 3 == 0 { receiver.refuse_append() } else { receiver.accept_append() }
         }
         Event::AppendEnd => said.push(format!("END {:?}", std::mem::take(message))),
         Event::AppendBad(bad) => {

@@ -33,11 +33,11 @@ pub enum Command {
     Enable(Vec<String>),
     Select {
         mailbox: Mailbox,
-        condstore: bool,
+        parameters: SelectParameters,
     },
     Examine {
         mailbox: Mailbox,
-        condstore: bool,
+        parameters: SelectParameters,
     },
     /// With `USE` of RFC 6154.
     Create {
@@ -73,8 +73,7 @@ pub enum Command {
         by: Selector,
         set: SequenceSet,
         items: Vec<FetchItem>,
-        /// RFC 7162 3.1.4.1.
-        changed_since: Option<u64>,
+        modifiers: FetchModifiers,
     },
     Store {
         by: Selector,
@@ -96,6 +95,14 @@ pub enum Command {
     },
     /// RFC 2971. What the client says of itself is untrusted text.
     Id(Vec<(String, Option<String>)>),
+    /// RFC 5256 and RFC 5267 3.
+    Sort(SortCommand),
+    /// RFC 5256.
+    Thread(ThreadCommand),
+    /// RFC 4978, always DEFLATE.
+    Compress,
+    /// RFC 8437.
+    Unauthenticate,
 }
 
 /// Whether numbers in a set are message sequence numbers or UIDs.
@@ -107,13 +114,91 @@ pub enum Selector {
     Uid,
 }
 
-/// Everything of an APPEND before the message itself (RFC 9051 6.3.12).
+/// Parameters of SELECT and EXAMINE (RFC 4466 2.1, RFC 7162 3.1.8 and 3.2.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelectParameters {
+    /// `(CONDSTORE)`.
+    pub condstore: bool,
+    /// `(QRESYNC (…))`.
+    pub qresync: Option<QResync>,
+}
+
+/// What the client knows of the folder (RFC 7162 3.2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QResync {
+    /// The UIDVALIDITY that its knowledge belongs to.
+    pub uid_validity: u32,
+    /// The last mod-sequence that it saw; not zero.
+    pub modseq: u64,
+    /// The UIDs that it knows; `None` for all.
+    pub known_uids: Option<SequenceSet>,
+    /// Sequence numbers and the UIDs that it believes them to have.
+    pub sample: Option<(SequenceSet, SequenceSet)>,
+}
+
+/// What stands behind the items of a FETCH.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetchModifiers {
+    /// RFC 7162 3.1.4.1.
+    pub changed_since: Option<u64>,
+    /// RFC 7162 3.2.6; only with UID FETCH and `changed_since`.
+    pub vanished: bool,
+    /// RFC 9394 3.3; only with UID FETCH.
+    pub partial: Option<PartialRange>,
+}
+
+/// A range of results, counted from the first or from the last (RFC 9394 3.1). As written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialRange {
+    /// `-1:-100`: 1 is the last result.
+    pub from_end: bool,
+    /// The two numbers; none is zero, and either may be the greater one.
+    pub bounds: (u32, u32),
+}
+
+impl PartialRange {
+    /// Where in a list of `count` results the range lies.
+    pub fn within(&self, count: usize) -> std::ops::Range<usize> {
+        let place = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let (a, b) = (place(self.bounds.0), place(self.bounds.1));
+        let (first, last) = (a.min(b).saturating_sub(1).min(count), a.max(b).min(count));
+        if self.from_end { count - last..count - first } else { first..last }
+    }
+}
+
+/// `1:500` or `-1:-100`.
+impl std::fmt::Display for PartialRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.from_end { "-" } else { "" };
+        write!(f, "{sign}{}:{sign}{}", self.bounds.0, self.bounds.1)
+    }
+}
+
+/// Everything of an APPEND or a REPLACE before its first message (RFC 9051 6.3.12, RFC 8508).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendHead {
     /// The command's tag.
     pub tag: String,
     /// The folder.
     pub mailbox: Mailbox,
+    /// The message that it takes the place of; `None` for APPEND.
+    pub replaces: Option<Replaced>,
+    /// The first message.
+    pub message: AppendMessage,
+}
+
+/// The message that a REPLACE removes (RFC 8508 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// How it is named.
+    pub by: Selector,
+    /// Its number; `None` for `*`.
+    pub number: Option<u32>,
+}
+
+/// Everything that stands before one message of an APPEND (RFC 9051 6.3.12, RFC 3502).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendMessage {
     /// Flags as written, without `\Recent`.
     pub flags: Vec<String>,
     /// The internal date asked for.
@@ -122,6 +207,10 @@ pub struct AppendHead {
     pub size: u64,
     /// Whether the client waits for a continuation before it sends the message.
     pub waits: bool,
+    /// `~{n}`: NUL may stand in it (RFC 3516 4.4).
+    pub literal8: bool,
+    /// `UTF8 (~{n}…)` (RFC 6855 4).
+    pub utf8: bool,
 }
 
 /// RFC 6154 2 (and the `\Important` of RFC 8457 left out: no folder of ours bears it).
@@ -206,6 +295,10 @@ pub enum StatusItem {
     Deleted,
     Size,
     HighestModSeq,
+    /// RFC 7889.
+    AppendLimit,
+    /// RFC 8474.
+    MailboxId,
 }
 
 /// RFC 9051 6.4.5, RFC 3516, RFC 7162.
@@ -232,6 +325,16 @@ pub enum FetchItem {
     Binary(BinaryPart),
     BinarySize {
         part: Vec<u32>,
+    },
+    /// RFC 8474 5.1.
+    EmailId,
+    /// RFC 8474 5.2.
+    ThreadId,
+    /// RFC 8514.
+    SaveDate,
+    /// RFC 8970.
+    Preview {
+        lazy: bool,
     },
 }
 
@@ -324,6 +427,58 @@ pub struct SearchReturn {
     pub all: bool,
     pub count: bool,
     pub save: bool,
+    /// RFC 9394 3.1; never together with `all`.
+    pub partial: Option<PartialRange>,
+}
+
+/// SORT: a SEARCH whose results come in an order (RFC 5256).
+#[derive(Clone, Debug)]
+pub struct SortCommand {
+    /// At least one.
+    pub order: Vec<SortCriterion>,
+    /// What is searched for, and the form of the answer.
+    pub search: SearchCommand,
+}
+
+/// RFC 5256, `sort-criterion`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortCriterion {
+    /// What is compared.
+    pub key: SortKey,
+    /// Descending.
+    pub reverse: bool,
+}
+
+/// RFC 5256, `sort-key`, and RFC 5957 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum SortKey {
+    Arrival,
+    Cc,
+    Date,
+    From,
+    Size,
+    Subject,
+    To,
+    DisplayFrom,
+    DisplayTo,
+}
+
+/// THREAD: a SEARCH whose results come as trees (RFC 5256).
+#[derive(Clone, Debug)]
+pub struct ThreadCommand {
+    /// How they are made.
+    pub algorithm: ThreadAlgorithm,
+    /// What is searched for; it has no return options.
+    pub search: SearchCommand,
+}
+
+/// RFC 5256, `thread-alg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ThreadAlgorithm {
+    OrderedSubject,
+    References,
 }
 
 /// RFC 9051 6.4.4 and RFC 3501 6.4.4. Strings are the client's bytes, still in the charset of the command.
@@ -365,4 +520,12 @@ pub enum SearchKey {
     Sequence(SequenceSet),
     Uid(SequenceSet),
     ModSeq(u64),
+    /// RFC 8514 4.3.
+    SavedBefore(Day),
+    SavedOn(Day),
+    SavedSince(Day),
+    SaveDateSupported,
+    /// RFC 8474 6.
+    EmailId(String),
+    ThreadId(String),
 }

@@ -8,8 +8,8 @@
 //! its author (RFC 7888 4).
 
 use crate::Limits;
-use crate::command::{AppendHead, Tagged};
-use crate::grammar::{AppendLine, parse_append_line, parse_command};
+use crate::command::{AppendHead, AppendMessage, Tagged};
+use crate::grammar::{AppendLine, parse_append_line, parse_append_next, parse_command};
 use crate::token::{Bad, Tokens};
 use palombe_vocabulary::Secret;
 
@@ -29,6 +29,9 @@ pub enum Event<'a> {
     Continue,
     /// An APPEND up to its message. Call [`Receiver::accept_append`] or [`Receiver::refuse_append`] next.
     Append(AppendHead),
+    /// The message before is complete and another one follows (RFC 3502). Call [`Receiver::accept_append`] or
+    /// [`Receiver::refuse_append`] next.
+    AppendNext(AppendMessage),
     /// A piece of the message of the accepted APPEND.
     Data(&'a [u8]),
     /// The accepted APPEND is complete.
@@ -48,7 +51,7 @@ enum Step {
     /// Octets of a literal that stays in the command.
     Literal { left: usize },
     /// An APPEND waits for its verdict.
-    Verdict { size: u64, waits: bool },
+    Verdict { size: u64, waits: bool, after: After },
     /// Octets of an accepted message.
     Message { left: u64 },
     /// Octets of a refused literal.
@@ -57,6 +60,15 @@ enum Step {
     Raw { max: usize },
     /// After `Fatal`.
     Closed,
+}
+
+/// What may follow a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct After {
+    /// `)` of `UTF8 (~{n}…)` (RFC 6855 4).
+    closes_utf8: bool,
+    /// Another message: APPEND only (RFC 8508 4.7).
+    more: bool,
 }
 
 /// Why the command being read will not be carried out.
@@ -82,8 +94,8 @@ pub struct Receiver {
     command: Vec<u8>,
     /// Where in `command` the line now being read began: a marker must not begin inside a literal.
     line_start: usize,
-    /// The line being read ends an APPEND.
-    after_message: bool,
+    /// The line being read stands behind a message of an APPEND.
+    after_message: Option<After>,
     refused: Option<Refused>,
     drained: u64,
 }
@@ -98,7 +110,7 @@ impl Receiver {
             step: Step::Line,
             command: Vec::new(),
             line_start: 0,
-            after_message: false,
+            after_message: None,
             refused: None,
             drained: 0,
         }
@@ -107,6 +119,12 @@ impl Receiver {
     /// From now on the limits of authenticated clients hold.
     pub fn set_authenticated(&mut self) {
         self.authenticated = true;
+    }
+
+    /// Back to the limits and the names of a client that has not logged in (RFC 8437).
+    pub fn set_unauthenticated(&mut self) {
+        self.authenticated = false;
+        self.utf8 = false;
     }
 
     /// From now on mailbox names are UTF-8 (ENABLE IMAP4rev2 or UTF8=ACCEPT).
@@ -131,8 +149,8 @@ impl Receiver {
 
     /// After [`Event::Append`]: the message will be taken. The caller writes the continuation if the client waits.
     pub fn accept_append(&mut self) {
-        if let Step::Verdict { size, .. } = self.step {
-            self.after_message = true;
+        if let Step::Verdict { size, after, .. } = self.step {
+            self.after_message = Some(after);
             self.step = if size == 0 { Step::Line } else { Step::Message { left: size } };
         }
     }
@@ -140,7 +158,8 @@ impl Receiver {
     /// After [`Event::Append`]: the caller answers the command now; what the client sends of it all the same is
     /// thrown away.
     pub fn refuse_append(&mut self) {
-        if let Step::Verdict { size, waits } = self.step {
+        if let Step::Verdict { size, waits, .. } = self.step {
+            self.after_message = None;
             self.step = Step::Line;
             if !waits {
                 self.refused = Some(Refused::Silent);
@@ -152,11 +171,10 @@ impl Receiver {
     /// Between [`Event::Append`] accepted and its end: the caller has answered already, the rest is thrown away.
     pub fn abandon_append(&mut self) {
         if let Step::Message { left } = self.step {
-            self.after_message = false;
+            self.after_message = None;
             self.refused = Some(Refused::Silent);
             self.step = Step::Discard { left };
-        } else if self.after_message {
-            self.after_message = false;
+        } else if self.after_message.take().is_some() {
             self.refused = Some(Refused::Silent);
         }
     }
@@ -279,13 +297,11 @@ impl Receiver {
         let Some(marker) = Marker::at_end_of(&self.command[self.line_start..]) else {
             return self.command_ended();
         };
-        if self.after_message && self.refused.is_none() {
-            self.refuse(Bad::Trailing);
+        match (self.refused.is_none(), self.after_message) {
+            (true, Some(after)) => self.next_message_announced(after, marker),
+            (true, None) => self.literal_announced(marker),
+            (false, _) => self.refused_literal(marker),
         }
-        if self.refused.is_none() {
-            return self.literal_announced(marker);
-        }
-        self.refused_literal(marker)
     }
 
     fn refused_literal<'a>(&mut self, marker: Marker) -> Option<Event<'a>> {
@@ -298,17 +314,43 @@ impl Receiver {
         None
     }
 
+    fn next_message_announced<'a>(&mut self, after: After, marker: Marker) -> Option<Event<'a>> {
+        let head = &self.command[..self.command.len() - marker.bytes];
+        let tokens = Tokens::new(head, &self.limits, self.utf8);
+        let parsed = match parse_append_next(tokens, after.closes_utf8, marker) {
+            Ok(_) if !after.more => Err(Bad::Trailing),
+            Ok(message) if message.size > self.limits.append_bytes_max => {
+                Err(Bad::MessageTooLarge)
+            }
+            other => other,
+        };
+        match parsed {
+            Ok(message) => {
+                self.wipe();
+                let after = After { closes_utf8: message.utf8, more: true };
+                self.step = Step::Verdict { size: marker.size, waits: marker.waits, after };
+                Some(Event::AppendNext(message))
+            }
+            Err(bad) => {
+                self.refuse(bad);
+                self.refused_literal(marker)
+            }
+        }
+    }
+
     fn literal_announced<'a>(&mut self, marker: Marker) -> Option<Event<'a>> {
         let head = &self.command[..self.command.len() - marker.bytes];
         let tokens = Tokens::new(head, &self.limits, self.utf8);
-        match parse_append_line(tokens, marker.size, marker.waits) {
+        match parse_append_line(tokens, marker) {
             AppendLine::Message(_) if marker.size > self.limits.append_bytes_max => {
                 self.refuse(Bad::MessageTooLarge);
                 return self.refused_literal(marker);
             }
             AppendLine::Message(head) => {
                 self.wipe();
-                self.step = Step::Verdict { size: marker.size, waits: marker.waits };
+                let more = head.replaces.is_none();
+                let after = After { closes_utf8: head.message.utf8, more };
+                self.step = Step::Verdict { size: marker.size, waits: marker.waits, after };
                 return Some(Event::Append(head));
             }
             AppendLine::Bad(bad) => {
@@ -334,13 +376,14 @@ impl Receiver {
     fn command_ended<'a>(&mut self) -> Option<Event<'a>> {
         self.step = Step::Line;
         self.drained = 0;
-        let after_message = std::mem::take(&mut self.after_message);
+        let after = self.after_message.take();
+        let end: &[u8] = if after.is_some_and(|after| after.closes_utf8) { b")" } else { b"" };
         let event = match self.refused.take() {
             Some(Refused::Silent) => None,
-            Some(Refused::Report { bad, .. }) if after_message => Some(Event::AppendBad(bad)),
+            Some(Refused::Report { bad, .. }) if after.is_some() => Some(Event::AppendBad(bad)),
             Some(Refused::Report { tag, bad }) => Some(Event::Bad { tag, bad }),
-            None if after_message && self.command.is_empty() => Some(Event::AppendEnd),
-            None if after_message => Some(Event::AppendBad(Bad::Trailing)),
+            None if after.is_some() && self.command == end => Some(Event::AppendEnd),
+            None if after.is_some() => Some(Event::AppendBad(Bad::Trailing)),
             None => Some(match parse_command(&self.command, &self.limits, self.utf8) {
                 Ok(tagged) => Event::Command(tagged),
                 Err((tag, bad)) => Event::Bad { tag, bad },
@@ -390,9 +433,11 @@ impl Receiver {
 
 /// `{n}`, `{n+}`, `~{n}` at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Marker {
-    size: u64,
-    waits: bool,
+pub(crate) struct Marker {
+    pub(crate) size: u64,
+    pub(crate) waits: bool,
+    /// `~{n}`.
+    pub(crate) literal8: bool,
     /// Its own length.
     bytes: usize,
 }
@@ -411,8 +456,8 @@ impl Marker {
         }
         // A number too large to read is a literal too large to take.
         let size = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
-        let tilde = usize::from(open > 0 && inner[open - 1] == b'~');
-        Some(Marker { size, waits, bytes: line.len() - open + tilde })
+        let literal8 = open > 0 && inner[open - 1] == b'~';
+        Some(Marker { size, waits, literal8, bytes: line.len() - open + usize::from(literal8) })
     }
 }
 

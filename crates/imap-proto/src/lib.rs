@@ -5,8 +5,7 @@
 //! *Never enters:* sockets, clocks, the store, message parsing. A message given to APPEND is passed on piece by
 //! piece and never held.
 //! *Who may call:* `imap-server`, test clients.
-//! *Serves:* RFC 9051, RFC 3501, and RFC 2971, 3348, 3516, 4315, 4731, 4959, 5161, 5182, 5256 (charset only),
-//! 5258, 5819, 6154, 6851, 7162 (CONDSTORE), 7888, 8438.
+//! *Serves:* RFC 9051, RFC 3501 and their extensions; `imap-server/SUPPORT.md` has the list.
 //!
 //! **Invariant: bytes that belong to a literal are never read as a command, whatever is wrong with them.**
 
@@ -23,9 +22,11 @@ mod utf7;
 mod writer;
 
 pub use command::{
-    AppendHead, BinaryPart, Command, FetchItem, FlagChange, HeaderFields, ListCommand, ListReturn,
-    ListSelection, Partial, SearchCommand, SearchKey, SearchReturn, Section, SectionText, Selector,
-    SpecialUse, StatusItem, StoreMode, Tagged,
+    AppendHead, AppendMessage, BinaryPart, Command, FetchItem, FetchModifiers, FlagChange,
+    HeaderFields, ListCommand, ListReturn, ListSelection, Partial, PartialRange, QResync, Replaced,
+    SearchCommand, SearchKey, SearchReturn, Section, SectionText, SelectParameters, Selector,
+    SortCommand, SortCriterion, SortKey, SpecialUse, StatusItem, StoreMode, Tagged,
+    ThreadAlgorithm, ThreadCommand,
 };
 pub use date::{DateTime, Day};
 pub use framing::{Event, Receiver};

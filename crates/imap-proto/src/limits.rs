@@ -19,6 +19,8 @@ pub struct Limits {
     pub search_depth_max: usize,
     /// Keys in one SEARCH.
     pub search_keys_max: usize,
+    /// Criteria in one SORT.
+    pub sort_criteria_max: usize,
     /// Items in one FETCH.
     pub fetch_items_max: usize,
     /// Members of any other list: flags, patterns, header field names, ID pairs.
@@ -42,6 +44,7 @@ impl Default for Limits {
             sequence_ranges_max: 8 * 1024,
             search_depth_max: 16,
             search_keys_max: 512,
+            sort_criteria_max: 16,
             fetch_items_max: 64,
             list_members_max: 256,
             section_depth_max: 64,

@@ -31,13 +31,17 @@ impl State {
             | Lsub { .. }
             | Namespace
             | Status { .. }
-            | Idle => self.allows_append(),
+            | Idle
+            | Compress
+            | Unauthenticate => self.allows_append(),
             Check
             | Close
             | Unselect
             | Expunge
             | UidExpunge(_)
             | Search(_)
+            | Sort(_)
+            | Thread(_)
             | Fetch { .. }
             | Store { .. }
             | Copy { .. }

@@ -104,6 +104,17 @@ impl<'a> Tokens<'a> {
         }
     }
 
+    /// Takes these bytes if they come next.
+    pub(crate) fn take_all(&mut self, bytes: &[u8]) -> bool {
+        match self.rest.strip_prefix(bytes) {
+            Some(tail) => {
+                self.rest = tail;
+                true
+            }
+            None => false,
+        }
+    }
+
     pub(crate) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Bad> {
         if self.take(byte) { Ok(()) } else { Err(Bad::Expected(what)) }
     }
@@ -185,7 +196,12 @@ impl<'a> Tokens<'a> {
 
     /// `string`: quoted or literal.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, [u8]>, Bad> {
-        if self.take(b'"') { self.quoted_tail() } else { self.literal() }
+        if !self.take(b'"') {
+            return self.literal();
+        }
+        let text = self.quoted_tail()?;
+        // RFC 6855 3: once UTF-8 is agreed upon, other octets above 127 are an error.
+        if self.utf8 && std::str::from_utf8(&text).is_err() { Err(Bad::Text) } else { Ok(text) }
     }
 
     fn quoted_tail(&mut self) -> Result<Cow<'a, [u8]>, Bad> {

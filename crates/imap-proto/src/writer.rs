@@ -19,6 +19,16 @@ impl Writer {
         self.utf8 = true;
     }
 
+    /// Back to seven bits (RFC 8437 4.1).
+    pub fn unset_utf8(&mut self) {
+        self.utf8 = false;
+    }
+
+    /// Whether the client reads UTF-8.
+    pub fn utf8(&self) -> bool {
+        self.utf8
+    }
+
     /// Octets not yet flushed.
     pub fn len(&self) -> usize {
         self.out.len()

@@ -1,6 +1,6 @@
 //! Framing: transcripts, any byte split, hostile input.
 
-use palombe_imap_proto::{Command, Event, Limits, Receiver};
+use palombe_imap_proto::{AppendMessage, Command, Event, Limits, Receiver};
 use proptest::prelude::*;
 
 fn small_limits() -> Limits {
@@ -43,8 +43,18 @@ fn transcript(pieces: &[&[u8]], limits: Limits) -> Vec<String> {
                 Event::Continue => said.push("+".to_owned()),
                 Event::Append(head) => {
                     let name = head.mailbox.as_str().to_owned();
-                    said.push(format!("{} APPEND {name} {:?} {}", head.tag, head.flags, head.size));
+                    let AppendMessage { flags, size, .. } = &head.message;
+                    let word = if head.replaces.is_some() { "REPLACE" } else { "APPEND" };
+                    said.push(format!("{} {word} {name} {flags:?} {size}", head.tag));
                     if name == "refused" {
+                        receiver.refuse_append();
+                    } else {
+                        receiver.accept_append();
+                    }
+                }
+                Event::AppendNext(next) => {
+                    said.push(format!("{} NEXT {:?} {}", std::mem::take(&mut message), next.flags, next.size));
+                    if next.flags.iter().any(|flag| flag == "refused") {
                         receiver.refuse_append();
                     } else {
                         receiver.accept_append();
@@ -82,7 +92,7 @@ fn literals_in_commands() {
     );
     check(
         "a SELECT {0+}\r\n\r\nb NOOP\r\n",
-        &["a Select { mailbox: Mailbox(\"\"), condstore: false }", "b Noop"],
+        &["a Select { mailbox: Mailbox(\"\"), parameters: SelectParameters { condstore: false, qresync: None } }", "b Noop"],
     );
     // A literal that ends like the beginning of a marker makes no marker.
     check(
@@ -143,7 +153,7 @@ fn append() {
     );
     check(
         "a APPEND x {2}\r\nhi {10+}\r\nz LOGOUT\r\n\r\nb NOOP\r\n",
-        &["a APPEND x [] 2", "END BAD unexpected text after the command", "b Noop"],
+        &["a APPEND x [] 2", "hi NEXT [] 10", "END z LOGOUT\r\n", "b Noop"],
     );
     check("a APPEND x\r\n", &["Some(\"a\") BAD expected a message literal"]);
 }
@@ -222,4 +232,57 @@ proptest! {
         let said = transcript(&[input.as_bytes()], small_limits());
         prop_assert!(!said.iter().any(|line| line.contains("Logout")), "{said:?}");
     }
+}
+
+#[test]
+fn several_messages_in_one_append() {
+    check(
+        "a APPEND x (\\Seen) {3+}\r\none (\\Draft) {3}\r\ntwo {5+}\r\nthree\r\nb NOOP\r\n",
+        &[
+            "a APPEND x [\"\\\\Seen\"] 3",
+            "one NEXT [\"\\\\Draft\"] 3",
+            "two NEXT [] 5",
+            "END three",
+            "b Noop",
+        ],
+    );
+    // The text of a message that is refused, or that follows a mistake, is never a command.
+    check(
+        "a APPEND x {3+}\r\none (refused) {8+}\r\nb NOOP\r\n {8+}\r\nc NOOP\r\n\r\nd NOOP\r\n",
+        &["a APPEND x [] 3", "one NEXT [\"refused\"] 8", "d Noop"],
+    );
+    check(
+        "a APPEND x {3+}\r\none junk {8+}\r\nb NOOP\r\n\r\nd NOOP\r\n",
+        &["a APPEND x [] 3", "END BAD unexpected text after the command", "d Noop"],
+    );
+    check(
+        "a APPEND x {3+}\r\none {51+}\r\n",
+        &["a APPEND x [] 3"],
+    );
+}
+
+#[test]
+fn replace_takes_one_message() {
+    check("a REPLACE 4 x {3+}\r\none\r\n", &["a REPLACE x [] 3", "END one"]);
+    check("a UID REPLACE * {1+}\r\nx {3+}\r\none\r\n", &["a REPLACE x [] 3", "END one"]);
+    check(
+        "a REPLACE 4 x {3+}\r\none {8+}\r\nb NOOP\r\n\r\n",
+        &["a REPLACE x [] 3", "END BAD unexpected text after the command"],
+    );
+    check("a REPLACE 0 x {8+}\r\nb NOOP\r\n\r\n", &["Some(\"a\") BAD number out of range"]);
+    check("a REPLACE 4 x\r\n", &["Some(\"a\") BAD expected a message literal"]);
+}
+
+#[test]
+fn utf8_append_data_closes_its_parenthesis() {
+    check("a APPEND x UTF8 (~{3+}\r\none)\r\n", &["a APPEND x [] 3", "END one"]);
+    check(
+        "a APPEND x UTF8 (~{3+}\r\none) UTF8 (~{3+}\r\ntwo)\r\n",
+        &["a APPEND x [] 3", "one NEXT [] 3", "END two"],
+    );
+    check(
+        "a APPEND x UTF8 (~{3+}\r\none\r\nb NOOP\r\n",
+        &["a APPEND x [] 3", "END BAD unexpected text after the command", "b Noop"],
+    );
+    check("a APPEND x UTF8 ({3+}\r\none)\r\n", &["Some(\"a\") BAD expected a literal8"]);
 }

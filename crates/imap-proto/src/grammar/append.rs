@@ -1,9 +1,10 @@
-//! APPEND up to its message (RFC 9051 6.3.12, RFC 3516 4.4).
+//! APPEND and REPLACE up to their messages (RFC 9051 6.3.12, RFC 3502, RFC 3516 4.4, RFC 6855 4, RFC 8508).
 
-use super::{flag, without_recent};
-use crate::DateTime;
-use crate::command::AppendHead;
+use super::{flag, spaced, without_recent};
+use crate::command::{AppendHead, AppendMessage, Replaced, Selector};
+use crate::framing::Marker;
 use crate::token::{Bad, Tokens};
+use crate::{DateTime, Mailbox};
 
 /// What a line that ends in a literal is.
 pub(crate) enum AppendLine {
@@ -16,31 +17,63 @@ pub(crate) enum AppendLine {
     Bad(Bad),
 }
 
-/// Reads everything in front of the literal marker. `size` and `waits` come from the marker.
-pub(crate) fn parse_append_line(mut t: Tokens<'_>, size: u64, waits: bool) -> AppendLine {
+/// Reads everything in front of the literal marker.
+pub(crate) fn parse_append_line(mut t: Tokens<'_>, marker: Marker) -> AppendLine {
     let Ok(tag) = t.tag().map(str::to_owned) else { return AppendLine::Other };
-    if !t.take(b' ') || !t.take_word("APPEND") {
+    if !t.take(b' ') {
         return AppendLine::Other;
     }
+    let by = if t.take_word("UID") { Selector::Uid } else { Selector::Sequence };
+    if by == Selector::Uid && !t.take(b' ') {
+        return AppendLine::Other;
+    }
+    let replaces = if t.take_word("REPLACE") {
+        match spaced(&mut t, replaced_number) {
+            Ok(number) => Some(Replaced { by, number }),
+            Err(bad) => return AppendLine::Bad(bad),
+        }
+    } else if by == Selector::Sequence && t.take_word("APPEND") {
+        None
+    } else {
+        return AppendLine::Other;
+    };
     if !t.take(b' ') {
         return AppendLine::Bad(Bad::Expected("a space"));
     }
     if t.is_at_end() {
         return AppendLine::Other; // the literal is the mailbox name
     }
-    match arguments(&mut t) {
-        Ok((mailbox, flags, date)) => {
-            AppendLine::Message(AppendHead { tag, mailbox, flags, date, size, waits })
+    match arguments(&mut t, marker) {
+        Ok((mailbox, message)) => {
+            AppendLine::Message(AppendHead { tag, mailbox, replaces, message })
         }
         Err(bad) => AppendLine::Bad(bad),
     }
 }
 
-type Arguments = (crate::Mailbox, Vec<String>, Option<DateTime>);
+/// RFC 9051 9, `seq-number`.
+fn replaced_number(t: &mut Tokens<'_>) -> Result<Option<u32>, Bad> {
+    if t.take(b'*') { Ok(None) } else { t.nz_number().map(Some) }
+}
 
-fn arguments(t: &mut Tokens<'_>) -> Result<Arguments, Bad> {
+fn arguments(t: &mut Tokens<'_>, marker: Marker) -> Result<(Mailbox, AppendMessage), Bad> {
     let mailbox = t.mailbox()?;
-    t.space()?;
+    Ok((mailbox, spaced(t, |t| message(t, marker))?))
+}
+
+/// What stands between two messages of an APPEND (RFC 3502), or behind the last one when it has no marker.
+pub(crate) fn parse_append_next(
+    mut t: Tokens<'_>,
+    closes_utf8: bool,
+    marker: Marker,
+) -> Result<AppendMessage, Bad> {
+    if closes_utf8 {
+        t.expect(b')', ")")?;
+    }
+    spaced(&mut t, |t| message(t, marker))
+}
+
+fn message(t: &mut Tokens<'_>, marker: Marker) -> Result<AppendMessage, Bad> {
     let mut flags = Vec::new();
     if t.peek() == Some(b'(') {
         flags = t.list("flags", 0, flag)?;
@@ -51,6 +84,22 @@ fn arguments(t: &mut Tokens<'_>) -> Result<Arguments, Bad> {
         date = Some(DateTime::parse(&t.string()?).ok_or(Bad::Date)?);
         t.space()?;
     }
+    // RFC 6855 4: the literal is then a literal8.
+    let utf8 = t.take_word("UTF8");
+    if utf8 {
+        t.space()?;
+        t.expect(b'(', "(")?;
+        if !marker.literal8 {
+            return Err(Bad::Expected("a literal8"));
+        }
+    }
     t.end()?;
-    Ok((mailbox, without_recent(flags), date))
+    Ok(AppendMessage {
+        flags: without_recent(flags),
+        date,
+        size: marker.size,
+        waits: marker.waits,
+        literal8: marker.literal8,
+        utf8,
+    })
 }

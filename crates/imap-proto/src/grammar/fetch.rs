@@ -1,8 +1,9 @@
 //! FETCH and its sections (RFC 9051 6.4.5).
 
-use super::{sequence_set, spaced};
+use super::{partial_range, sequence_set, spaced};
 use crate::command::{
-    BinaryPart, Command, FetchItem, HeaderFields, Partial, Section, SectionText, Selector,
+    BinaryPart, Command, FetchItem, FetchModifiers, HeaderFields, Partial, Section, SectionText,
+    Selector,
 };
 use crate::token::{Bad, Tokens};
 
@@ -10,19 +11,35 @@ pub(super) fn fetch(t: &mut Tokens<'_>, by: Selector) -> Result<Command, Bad> {
     let set = spaced(t, sequence_set)?;
     t.space()?;
     let items = items(t)?;
-    let mut changed_since = None;
-    if t.take(b' ') {
-        t.list("modifiers", 1, |t| {
-            if !t.take_word("CHANGEDSINCE") {
-                return Err(Bad::Unknown("FETCH modifier"));
-            }
+    let modifiers = if t.take(b' ') { modifiers(t, by)? } else { FetchModifiers::default() };
+    Ok(Command::Fetch { by, set, items, modifiers })
+}
+
+fn modifiers(t: &mut Tokens<'_>, by: Selector) -> Result<FetchModifiers, Bad> {
+    let mut modifiers = FetchModifiers::default();
+    t.list("modifiers", 1, |t| {
+        if t.take_word("CHANGEDSINCE") {
             let modseq = spaced(t, Tokens::number64)?;
-            changed_since = Some(modseq);
+            modifiers.changed_since = Some(modseq);
             // RFC 7162 3.1.4.1: the value is a mod-sequence-value, not zero.
-            if modseq == 0 { Err(Bad::Number) } else { Ok(()) }
-        })?;
+            return if modseq == 0 { Err(Bad::Number) } else { Ok(()) };
+        }
+        if by == Selector::Uid && t.take_word("VANISHED") {
+            modifiers.vanished = true;
+            return Ok(());
+        }
+        if by == Selector::Uid && t.take_word("PARTIAL") {
+            modifiers.partial = Some(spaced(t, partial_range)?);
+            return Ok(());
+        }
+        // RFC 7162 3.2.6: VANISHED is BAD in a FETCH by sequence number; RFC 9394 3.3 extends UID FETCH only.
+        Err(Bad::Unknown("FETCH modifier"))
+    })?;
+    // RFC 7162 3.2.6
+    if modifiers.vanished && modifiers.changed_since.is_none() {
+        return Err(Bad::Expected("CHANGEDSINCE with VANISHED"));
     }
-    Ok(Command::Fetch { by, set, items, changed_since })
+    Ok(modifiers)
 }
 
 fn items(t: &mut Tokens<'_>) -> Result<Vec<FetchItem>, Bad> {
@@ -67,8 +84,24 @@ fn item(t: &mut Tokens<'_>) -> Result<FetchItem, Bad> {
         ("RFC822.SIZE", _) => FetchItem::Rfc822Size,
         ("RFC822.TEXT", _) => FetchItem::Rfc822Text,
         ("UID", _) => FetchItem::Uid,
+        ("EMAILID", _) => FetchItem::EmailId,
+        ("THREADID", _) => FetchItem::ThreadId,
+        ("SAVEDATE", _) => FetchItem::SaveDate,
+        ("PREVIEW", _) => FetchItem::Preview { lazy: preview_modifiers(t)? },
         _ => return Err(Bad::Unknown("item")),
     })
+}
+
+/// RFC 8970 6: the modifiers stand behind a space, as a further item would.
+fn preview_modifiers(t: &mut Tokens<'_>) -> Result<bool, Bad> {
+    if !t.take_all(b" (") {
+        return Ok(false);
+    }
+    if !t.take_word("LAZY") {
+        return Err(Bad::Unknown("PREVIEW modifier"));
+    }
+    t.expect(b')', ")")?;
+    Ok(true)
 }
 
 fn section_item(t: &mut Tokens<'_>, peek: bool) -> Result<FetchItem, Bad> {

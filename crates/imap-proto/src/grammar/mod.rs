@@ -4,10 +4,13 @@ mod append;
 mod fetch;
 mod list;
 mod search;
+mod select;
 
-pub(crate) use append::{AppendLine, parse_append_line};
+pub(crate) use append::{AppendLine, parse_append_line, parse_append_next};
 
-use crate::command::{Command, FlagChange, Selector, SpecialUse, StatusItem, StoreMode, Tagged};
+use crate::command::{
+    Command, FlagChange, PartialRange, Selector, SpecialUse, StatusItem, StoreMode, Tagged,
+};
 use crate::set::SequenceSet;
 use crate::token::{Bad, Tokens};
 use crate::{DELIMITER, Limits};
@@ -48,12 +51,12 @@ fn command(t: &mut Tokens<'_>) -> Result<Command, Bad> {
         "EXPUNGE" => Command::Expunge,
         "ENABLE" => enable(t)?,
         "SELECT" => {
-            let (mailbox, condstore) = select(t)?;
-            Command::Select { mailbox, condstore }
+            let (mailbox, parameters) = select::select(t)?;
+            Command::Select { mailbox, parameters }
         }
         "EXAMINE" => {
-            let (mailbox, condstore) = select(t)?;
-            Command::Examine { mailbox, condstore }
+            let (mailbox, parameters) = select::select(t)?;
+            Command::Examine { mailbox, parameters }
         }
         "CREATE" => create(t)?,
         "DELETE" => Command::Delete(spaced(t, Tokens::mailbox)?),
@@ -73,9 +76,11 @@ fn command(t: &mut Tokens<'_>) -> Result<Command, Bad> {
             Command::Status { mailbox, items: spaced(t, status_items)? }
         }
         "ID" => spaced(t, id)?,
+        "COMPRESS" => compress(t)?,
+        "UNAUTHENTICATE" => Command::Unauthenticate,
         "UID" => uid(t)?,
         // The framing takes an APPEND with a message out of the stream: what comes here has none.
-        "APPEND" => return Err(Bad::Expected("a message literal")),
+        "APPEND" | "REPLACE" => return Err(Bad::Expected("a message literal")),
         name => selected(t, name, Selector::Sequence)?,
     })
 }
@@ -85,6 +90,7 @@ fn uid(t: &mut Tokens<'_>) -> Result<Command, Bad> {
     let name = t.word("a command")?;
     match name.as_str() {
         "EXPUNGE" => Ok(Command::UidExpunge(spaced(t, sequence_set)?)),
+        "REPLACE" => Err(Bad::Expected("a message literal")),
         name => selected(t, name, Selector::Uid),
     }
 }
@@ -92,6 +98,8 @@ fn uid(t: &mut Tokens<'_>) -> Result<Command, Bad> {
 fn selected(t: &mut Tokens<'_>, name: &str, by: Selector) -> Result<Command, Bad> {
     Ok(match name {
         "SEARCH" => Command::Search(search::search(t, by)?),
+        "SORT" => Command::Sort(search::sort(t, by)?),
+        "THREAD" => Command::Thread(search::thread(t, by)?),
         "FETCH" => fetch::fetch(t, by)?,
         "STORE" => store(t, by)?,
         "COPY" => {
@@ -138,20 +146,12 @@ fn enable(t: &mut Tokens<'_>) -> Result<Command, Bad> {
     if names.is_empty() { Err(Bad::Expected("a capability")) } else { Ok(Command::Enable(names)) }
 }
 
-/// SELECT and EXAMINE: the name, then parameters of RFC 4466; only CONDSTORE is known (RFC 7162 3.1.8).
-fn select(t: &mut Tokens<'_>) -> Result<(crate::Mailbox, bool), Bad> {
-    let mailbox = spaced(t, Tokens::mailbox)?;
-    let mut condstore = false;
-    if t.take(b' ') {
-        t.list("parameters", 1, |t| {
-            if !t.take_word("CONDSTORE") {
-                return Err(Bad::Unknown("SELECT parameter"));
-            }
-            condstore = true;
-            Ok(())
-        })?;
+/// RFC 4978 5: the one algorithm there is.
+fn compress(t: &mut Tokens<'_>) -> Result<Command, Bad> {
+    match spaced(t, |t| t.word("an algorithm"))?.as_str() {
+        "DEFLATE" => Ok(Command::Compress),
+        _ => Err(Bad::Unknown("compression algorithm")),
     }
-    Ok((mailbox, condstore))
 }
 
 fn create(t: &mut Tokens<'_>) -> Result<Command, Bad> {
@@ -187,6 +187,8 @@ fn status_items(t: &mut Tokens<'_>) -> Result<Vec<StatusItem>, Bad> {
             "DELETED" => StatusItem::Deleted,
             "SIZE" => StatusItem::Size,
             "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+            "APPENDLIMIT" => StatusItem::AppendLimit,
+            "MAILBOXID" => StatusItem::MailboxId,
             _ => return Err(Bad::Unknown("status item")),
         })
     })
@@ -224,6 +226,17 @@ fn sequence_set(t: &mut Tokens<'_>) -> Result<SequenceSet, Bad> {
             return Ok(SequenceSet::Ranges(ranges));
         }
     }
+}
+
+/// RFC 9394 4, `partial-range`.
+fn partial_range(t: &mut Tokens<'_>) -> Result<PartialRange, Bad> {
+    let from_end = t.take(b'-');
+    let first = t.nz_number()?;
+    t.expect(b':', ":")?;
+    if from_end {
+        t.expect(b'-', "-")?;
+    }
+    Ok(PartialRange { from_end, bounds: (first, t.nz_number()?) })
 }
 
 fn sequence_number(t: &mut Tokens<'_>) -> Result<Option<u32>, Bad> {

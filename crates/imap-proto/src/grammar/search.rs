@@ -1,7 +1,10 @@
-//! SEARCH (RFC 9051 6.4.4, RFC 4731, RFC 5182, RFC 5032).
+//! SEARCH (RFC 9051 6.4.4, RFC 4731, RFC 5182, RFC 5032, RFC 9394), SORT and THREAD (RFC 5256).
 
-use super::{sequence_set, spaced};
-use crate::command::{SearchCommand, SearchKey, SearchReturn, Selector};
+use super::{partial_range, sequence_set, spaced};
+use crate::command::{
+    SearchCommand, SearchKey, SearchReturn, Selector, SortCommand, SortCriterion, SortKey,
+    ThreadAlgorithm, ThreadCommand,
+};
 use crate::date::Day;
 use crate::token::{Bad, Tokens};
 
@@ -18,12 +21,73 @@ pub(super) fn search(t: &mut Tokens<'_>, by: Selector) -> Result<SearchCommand, 
         charset = Some(spaced(t, Tokens::astring_text)?.to_ascii_uppercase());
         t.space()?;
     }
+    Ok(SearchCommand { by, returns, charset, key: criteria(t)? })
+}
+
+/// SORT (RFC 5256, RFC 5267 3): return options, an order, a charset that must be there, criteria.
+pub(super) fn sort(t: &mut Tokens<'_>, by: Selector) -> Result<SortCommand, Bad> {
+    t.space()?;
+    let mut returns = None;
+    if t.take_word("RETURN") {
+        t.space()?;
+        returns = Some(search_returns(t)?);
+        t.space()?;
+    }
+    let order = t.list("sort criteria", 1, sort_criterion)?;
+    if order.len() > t.limits.sort_criteria_max {
+        return Err(Bad::TooMany("sort criteria"));
+    }
+    let (charset, key) = charset_and_criteria(t)?;
+    Ok(SortCommand { order, search: SearchCommand { by, returns, charset, key } })
+}
+
+fn sort_criterion(t: &mut Tokens<'_>) -> Result<SortCriterion, Bad> {
+    let reverse = t.take_word("REVERSE");
+    if reverse {
+        t.space()?;
+    }
+    let key = match t.word("a sort criterion")?.as_str() {
+        "ARRIVAL" => SortKey::Arrival,
+        "CC" => SortKey::Cc,
+        "DATE" => SortKey::Date,
+        "FROM" => SortKey::From,
+        "SIZE" => SortKey::Size,
+        "SUBJECT" => SortKey::Subject,
+        "TO" => SortKey::To,
+        // RFC 5957 4
+        "DISPLAYFROM" => SortKey::DisplayFrom,
+        "DISPLAYTO" => SortKey::DisplayTo,
+        _ => return Err(Bad::Unknown("sort criterion")),
+    };
+    Ok(SortCriterion { key, reverse })
+}
+
+/// THREAD (RFC 5256).
+pub(super) fn thread(t: &mut Tokens<'_>, by: Selector) -> Result<ThreadCommand, Bad> {
+    t.space()?;
+    let algorithm = match t.word("a threading algorithm")?.as_str() {
+        "ORDEREDSUBJECT" => ThreadAlgorithm::OrderedSubject,
+        "REFERENCES" => ThreadAlgorithm::References,
+        _ => return Err(Bad::Unknown("threading algorithm")),
+    };
+    let (charset, key) = charset_and_criteria(t)?;
+    Ok(ThreadCommand { algorithm, search: SearchCommand { by, returns: None, charset, key } })
+}
+
+/// RFC 5256 5, `search-criteria`: with the spaces in front.
+fn charset_and_criteria(t: &mut Tokens<'_>) -> Result<(Option<String>, SearchKey), Bad> {
+    let charset = spaced(t, Tokens::astring_text)?.to_ascii_uppercase();
+    t.space()?;
+    Ok((Some(charset), criteria(t)?))
+}
+
+fn criteria(t: &mut Tokens<'_>) -> Result<SearchKey, Bad> {
     let mut budget = t.limits.search_keys_max;
     let mut keys = vec![key(t, 0, &mut budget)?];
     while t.take(b' ') {
         keys.push(key(t, 0, &mut budget)?);
     }
-    Ok(SearchCommand { by, returns, charset, key: all_of(keys) })
+    Ok(all_of(keys))
 }
 
 fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
@@ -46,10 +110,18 @@ fn search_returns(t: &mut Tokens<'_>) -> Result<SearchReturn, Bad> {
             "ALL" => returns.all = true,
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
+            // RFC 9394 3.1: one at most.
+            "PARTIAL" if returns.partial.is_none() => {
+                returns.partial = Some(spaced(t, partial_range)?);
+            }
             _ => return Err(Bad::Unknown("return option")),
         }
         Ok(())
     })?;
+    // RFC 9394 3.1
+    if returns.all && returns.partial.is_some() {
+        return Err(Bad::Expected("either ALL or PARTIAL"));
+    }
     Ok(returns)
 }
 
@@ -104,6 +176,7 @@ fn flag_key(word: &str) -> Option<SearchKey> {
         "UNDRAFT" => not(Draft),
         "UNFLAGGED" => not(Flagged),
         "UNSEEN" => not(Seen),
+        "SAVEDATESUPPORTED" => SaveDateSupported,
         _ => return None,
     })
 }
@@ -139,8 +212,23 @@ fn argument_key(t: &mut Tokens<'_>, word: &str) -> Result<SearchKey, Bad> {
         "YOUNGER" => Younger(seconds(t)?),
         "UID" => Uid(spaced(t, sequence_set)?),
         "MODSEQ" => modseq(t)?,
+        // RFC 8514 4.3
+        "SAVEDBEFORE" => SavedBefore(spaced(t, day)?),
+        "SAVEDON" => SavedOn(spaced(t, day)?),
+        "SAVEDSINCE" => SavedSince(spaced(t, day)?),
+        // RFC 8474 6
+        "EMAILID" => EmailId(spaced(t, object_id)?),
+        "THREADID" => ThreadId(spaced(t, object_id)?),
         _ => return Err(Bad::Unknown("search key")),
     })
+}
+
+/// RFC 8474 7, `objectid`.
+fn object_id(t: &mut Tokens<'_>) -> Result<String, Bad> {
+    let id = t.atom("an object identifier")?;
+    let fits = id.len() <= 255
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    if fits { Ok(id.to_owned()) } else { Err(Bad::Expected("an object identifier")) }
 }
 
 /// RFC 7162 3.1.5: an entry name and type may stand first; flags share one mod-sequence here, so both are skipped.
