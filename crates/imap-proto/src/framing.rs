@@ -319,9 +319,7 @@ impl Receiver {
         let tokens = Tokens::new(head, &self.limits, self.utf8);
         let parsed = match parse_append_next(tokens, after.closes_utf8, marker) {
             Ok(_) if !after.more => Err(Bad::Trailing),
-            Ok(message) if message.size > self.limits.append_bytes_max => {
-                Err(Bad::MessageTooLarge)
-            }
+            Ok(message) if message.size > self.limits.append_bytes_max => Err(Bad::MessageTooLarge),
             other => other,
         };
         match parsed {

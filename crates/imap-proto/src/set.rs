@@ -45,6 +45,51 @@ impl Ranges {
         }
     }
 
+    /// From ranges in ascending order of their beginnings.
+    pub fn from_ascending_ranges(ranges: impl IntoIterator<Item = (u32, u32)>) -> Self {
+        let mut joined = Ranges::default();
+        for (first, last) in ranges {
+            joined.push_range(first, last);
+        }
+        joined
+    }
+
+    /// What is in both.
+    pub fn and(&self, other: &Ranges) -> Ranges {
+        let (mut both, mut a, mut b) = (Ranges::default(), 0, 0);
+        while let (Some(x), Some(y)) = (self.0.get(a), other.0.get(b)) {
+            let (first, last) = (x.0.max(y.0), x.1.min(y.1));
+            if first <= last {
+                both.push_range(first, last);
+            }
+            if x.1 <= y.1 { a += 1 } else { b += 1 }
+        }
+        both
+    }
+
+    /// Without these numbers, which come in ascending order.
+    pub fn without(&self, numbers: impl IntoIterator<Item = u32>) -> Ranges {
+        let mut left = Ranges::default();
+        let mut numbers = numbers.into_iter().peekable();
+        for (mut first, last) in self.iter() {
+            let mut whole = true;
+            while let Some(number) = numbers.next_if(|number| *number <= last) {
+                if number < first {
+                    continue;
+                }
+                if number > first {
+                    left.push_range(first, number - 1);
+                }
+                whole = number < last;
+                first = number.saturating_add(1);
+            }
+            if whole && first <= last {
+                left.push_range(first, last);
+            }
+        }
+        left
+    }
+
     /// Adds a number greater than all before it.
     pub fn push(&mut self, number: u32) {
         self.push_range(number, number);
@@ -111,6 +156,12 @@ mod tests {
         assert_eq!(set.ranges(12).to_string(), "2:6,9:12");
         assert_eq!(set.ranges(4).to_string(), "2:9");
         assert_eq!(set.ranges(0).to_string(), "2:6");
+        let a = Ranges::from_ascending_ranges([(1, 5), (8, 8), (10, 20)]);
+        let b = Ranges::from_ascending_ranges([(2, 3), (5, 9), (20, u32::MAX)]);
+        assert_eq!(a.and(&b).to_string(), "2:3,5,8,20");
+        assert_eq!(b.and(&a).to_string(), "2:3,5,8,20");
+        assert_eq!(a.without([0, 1, 3, 4, 7, 8, 10, 15, 20, 21]).to_string(), "2,5,11:14,16:19");
+        assert_eq!(b.without([u32::MAX]).to_string(), "2:3,5:9,20:4294967294");
         assert!(set.ranges(12).contains(9) && !set.ranges(12).contains(7));
     }
 }

@@ -53,7 +53,12 @@ fn transcript(pieces: &[&[u8]], limits: Limits) -> Vec<String> {
                     }
                 }
                 Event::AppendNext(next) => {
-                    said.push(format!("{} NEXT {:?} {}", std::mem::take(&mut message), next.flags, next.size));
+                    said.push(format!(
+                        "{} NEXT {:?} {}",
+                        std::mem::take(&mut message),
+                        next.flags,
+                        next.size
+                    ));
                     if next.flags.iter().any(|flag| flag == "refused") {
                         receiver.refuse_append();
                     } else {
@@ -92,7 +97,10 @@ fn literals_in_commands() {
     );
     check(
         "a SELECT {0+}\r\n\r\nb NOOP\r\n",
-        &["a Select { mailbox: Mailbox(\"\"), parameters: SelectParameters { condstore: false, qresync: None } }", "b Noop"],
+        &[
+            "a Select { mailbox: Mailbox(\"\"), parameters: SelectParameters { condstore: false, qresync: None } }",
+            "b Noop",
+        ],
     );
     // A literal that ends like the beginning of a marker makes no marker.
     check(
@@ -255,10 +263,7 @@ fn several_messages_in_one_append() {
         "a APPEND x {3+}\r\none junk {8+}\r\nb NOOP\r\n\r\nd NOOP\r\n",
         &["a APPEND x [] 3", "END BAD unexpected text after the command", "d Noop"],
     );
-    check(
-        "a APPEND x {3+}\r\none {51+}\r\n",
-        &["a APPEND x [] 3"],
-    );
+    check("a APPEND x {3+}\r\none {51+}\r\n", &["a APPEND x [] 3"]);
 }
 
 #[test]

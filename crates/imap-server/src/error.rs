@@ -53,6 +53,8 @@ pub(crate) enum Failure {
     Flag,
     #[error("a part under a transfer encoding that we do not know")]
     UnknownCte,
+    #[error("an extension that was not enabled")]
+    NotEnabled,
     #[error("an empty message")]
     EmptyMessage,
     #[error("special use not available")]

@@ -5,7 +5,7 @@
 //! *Never enters:* the wire grammar (`imap-proto`), MIME parsing (`message`), passwords' rules (`access`), and any
 //! message held whole in memory.
 //! *Who may call:* the binary.
-//! *Serves:* RFC 9051, RFC 3501 and the extensions that `capability.rs` announces.
+//! *Serves:* RFC 9051, RFC 3501 and the extensions in `SUPPORT.md`, written from the table of `support.rs`.
 //!
 //! **Invariants: what a client sees of a message is its trace prefix and its bytes as received, nothing changed.
 //! A sequence number means one message until an EXPUNGE was written. A slow or hostile client costs its own session
@@ -21,6 +21,7 @@ mod searching;
 mod selected;
 mod session;
 mod settings;
+pub mod support;
 mod wire;
 
 pub use metrics::{Metrics, MetricsSnapshot};

@@ -20,6 +20,10 @@ pub const SEARCH_SLICE: Duration = Duration::from_millis(50);
 pub const NESTED_HEADER_BYTES_MAX: u64 = 1024 * 1024;
 /// Octets of one text part that SEARCH decodes: the size limit of a message.
 pub const SEARCH_PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Octets of a text part that PREVIEW decodes.
+pub const PREVIEW_PART_BYTES_MAX: u64 = 16 * 1024;
+/// Characters of a PREVIEW (RFC 8970 3.3 recommends 200).
+pub const PREVIEW_CHARS_MAX: usize = 200;
 /// Octets of one SASL answer (RFC 4616: three strings of 255 octets, four times as long in UTF-8, in base64).
 pub const SASL_LINE_BYTES_MAX: usize = 8 * 1024;
 /// Octets of the line that ends IDLE: `DONE`.

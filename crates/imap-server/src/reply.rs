@@ -72,6 +72,7 @@ pub(crate) fn failure(failure: &Failure) -> (Verdict, String) {
         Failure::Charset => (No, "BADCHARSET (UTF-8 US-ASCII)", "Unknown charset"), // RFC 9051 7.1
         Failure::Flag => (No, "CANNOT", "Unknown flag"),
         Failure::UnknownCte => (No, "UNKNOWN-CTE", "Unknown content transfer encoding"), // RFC 3516
+        Failure::NotEnabled => (Bad, "CLIENTBUG", "ENABLE the extension first"), // RFC 7162 3.2.3
         Failure::EmptyMessage => (No, "CANNOT", "An empty message cannot be stored"),
         Failure::SpecialUse => (No, "USEATTR", "This special use cannot be given"), // RFC 6154 3
     };

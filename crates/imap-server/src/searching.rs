@@ -30,6 +30,8 @@ enum Key {
         name: String,
         text: String,
     },
+    /// Decided by the message's rows (RFC 8474 6).
+    EmailId(String),
     SentBefore(Day),
     SentOn(Day),
     SentSince(Day),
@@ -108,6 +110,7 @@ impl Compiler<'_> {
             SearchKey::SentBefore(day) => Key::SentBefore(*day),
             SearchKey::SentOn(day) => Key::SentOn(*day),
             SearchKey::SentSince(day) => Key::SentSince(*day),
+            SearchKey::EmailId(id) => Key::EmailId(id.clone()),
             SearchKey::Sequence(set) => self.set(set, Selector::Sequence)?,
             SearchKey::Uid(set) => self.set(set, Selector::Uid)?,
             SearchKey::ModSeq(since) => {
@@ -156,6 +159,13 @@ impl Compiler<'_> {
                 let border = now.plus_secs(-i64::try_from(*secs).unwrap_or(i64::MAX));
                 row(move |_, row| row.meta.internal_date >= border)
             }
+            // RFC 8514 4.3
+            SearchKey::SavedBefore(day) => saved_key(*day, |date, day| date < day),
+            SearchKey::SavedOn(day) => saved_key(*day, |date, day| date == day),
+            SearchKey::SavedSince(day) => saved_key(*day, |date, day| date >= day),
+            // RFC 8474 6: nothing has a thread identifier here.
+            SearchKey::ThreadId(_) => row(|_, _| false),
+            // ALL and SAVEDATESUPPORTED
             _ => row(|_, _| true),
         }
     }
@@ -190,6 +200,10 @@ impl Compiler<'_> {
     }
 }
 
+fn saved_key(day: Day, test: fn(Day, Day) -> bool) -> Key {
+    row(move |_, row| Day::of(row.meta.saved_at).is_some_and(|date| test(date, day)))
+}
+
 fn day_key(day: Day, test: fn(Day, Day) -> bool) -> Key {
     row(move |_, row| Day::of(row.meta.internal_date).is_some_and(|date| test(date, day)))
 }
@@ -199,7 +213,11 @@ impl Key {
     fn cost(&self) -> u8 {
         match self {
             Key::Row(_) => 0,
-            Key::Header { .. } | Key::SentBefore(_) | Key::SentOn(_) | Key::SentSince(_) => 1,
+            Key::Header { .. }
+            | Key::EmailId(_)
+            | Key::SentBefore(_)
+            | Key::SentOn(_)
+            | Key::SentSince(_) => 1,
             Key::Body(_) | Key::Text { .. } => 2,
             Key::And(keys) => keys.iter().map(Key::cost).max().unwrap_or(0),
             Key::Or(pair) => pair.0.cost().max(pair.1.cost()),
@@ -221,6 +239,9 @@ impl Key {
             Key::Not(key) => !key.matches(message)?,
             Key::Row(test) => test(message.index, message.row),
             Key::Header { name, text } => header::search(message.header()?, name, text),
+            Key::EmailId(id) => {
+                message.source()?.is_some_and(|(source, _)| source.stored.email_id == *id)
+            }
             Key::SentBefore(day) => message.sent()?.is_some_and(|sent| sent < *day),
             Key::SentOn(day) => message.sent()?.is_some_and(|sent| sent == *day),
             Key::SentSince(day) => message.sent()?.is_some_and(|sent| sent >= *day),

@@ -158,7 +158,7 @@ impl Selected {
     /// Writes what the client does not know yet.
     pub(crate) fn announce(&mut self, out: &mut Writer, expunges: Expunges, enabled: Enabled) {
         if expunges == Expunges::Tell && !self.vanished.is_empty() {
-            self.write_expunges(out);
+            self.write_expunges(out, enabled);
         }
         if self.rows.len() != self.told_exists {
             self.told_exists = self.rows.len();
@@ -179,8 +179,14 @@ impl Selected {
         }
     }
 
-    fn write_expunges(&mut self, out: &mut Writer) {
+    fn write_expunges(&mut self, out: &mut Writer, enabled: Enabled) {
         let vanished = std::mem::take(&mut self.vanished);
+        let by_uid = enabled.qresync;
+        if by_uid {
+            // RFC 7162 3.2.10: in place of every EXPUNGE.
+            let uids = Ranges::from_ascending(vanished.iter().copied());
+            out.untagged(format_args!("VANISHED {uids}"));
+        }
         let mut number = 0;
         let mut gone = 0;
         // Each EXPUNGE renumbers what follows (RFC 9051 7.5.1).
@@ -189,7 +195,9 @@ impl Selected {
             if !vanished.contains(&row.meta.uid.0) {
                 return true;
             }
-            out.untagged(format_args!("{} EXPUNGE", number - gone));
+            if !by_uid {
+                out.untagged(format_args!("{} EXPUNGE", number - gone));
+            }
             gone += 1;
             false
         });
@@ -251,7 +259,7 @@ impl Selected {
 }
 
 /// `* n FETCH (UID u FLAGS (…))`
-fn write_flags(out: &mut Writer, number: usize, row: &Row, enabled: Enabled) {
+pub(crate) fn write_flags(out: &mut Writer, number: usize, row: &Row, enabled: Enabled) {
     out.raw("* ").show(number).raw(" FETCH (UID ").show(row.meta.uid.0);
     if enabled.condstore {
         out.raw(" MODSEQ (").show(row.meta.modseq.0).raw(")"); // RFC 7162 3.2

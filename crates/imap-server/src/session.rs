@@ -106,6 +106,8 @@ impl ImapServer {
 pub(crate) struct Enabled {
     pub(crate) rev2: bool,
     pub(crate) condstore: bool,
+    /// RFC 7162 3.2.3; implies the former.
+    pub(crate) qresync: bool,
 }
 
 /// An authenticated client.
@@ -291,6 +293,10 @@ impl Session {
                 self.wire.out.continuation("Ready");
             }
             Event::Append(head) => command::append_begin(self, head).await?,
+            Event::AppendNext(_) => {
+                self.receiver.refuse_append();
+                command::append_bad(self, Bad::Trailing);
+            }
             Event::Data(piece) => command::append_data(self, piece).await?,
             Event::AppendEnd => command::append_end(self).await?,
             Event::AppendBad(bad) => command::append_bad(self, bad),

@@ -22,7 +22,7 @@ async fn passwords_only_under_tls() {
     assert_eq!(client.ask("a STARTTLS").await, ["a OK Begin TLS negotiation now"]);
     client.start_tls(&world).await;
     let capability = client.ask("a CAPABILITY").await;
-    assert!(capability[0].ends_with("ID AUTH=PLAIN"), "{capability:?}");
+    assert!(capability[0].ends_with("ID APPENDLIMIT=37748736 AUTH=PLAIN"), "{capability:?}");
     assert_eq!(client.ask("a STARTTLS").await, ["a BAD TLS is already in use"]);
     let ok = client.ask(&format!("a LOGIN {LOGIN} {PASSWORD}")).await;
     assert!(ok[0].starts_with("a OK"), "{ok:?}");

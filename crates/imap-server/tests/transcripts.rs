@@ -1,10 +1,12 @@
 //! Plays `tests/transcripts/**/*.txt` against the door. `C:` is sent with CRLF, `S:` must be answered, where `…`
-//! stands for anything; `2C:` and `2S:` are another connection. `@file DATE NAME` files a sample from
-//! `tests/samples` into INBOX, as delivery does.
+//! stands for anything and `«name»` for something that may be sent later; `S~:` passes over the lines before the one
+//! that matches; `2C:` and `2S:` are another connection. `@file DATE NAME` files a sample from `tests/samples` into
+//! INBOX, as delivery does.
 
 mod common;
 
 use common::{Client, World, settings, world};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 fn transcripts(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -18,25 +20,46 @@ fn transcripts(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn matches(pattern: &str, line: &str) -> bool {
-    let mut rest = line;
-    let mut parts = pattern.split('…').peekable();
-    let first = parts.next().unwrap();
-    let Some(after) = rest.strip_prefix(first) else { return false };
-    rest = after;
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
+/// What `«name»` stood for; where it is sent or expected again, it is that.
+type Names = HashMap<String, String>;
+
+fn filled(text: &str, names: &Names) -> String {
+    let fill =
+        |text: String, (name, value): (&String, &String)| text.replace(&format!("«{name}»"), value);
+    names.iter().fold(text.to_owned(), fill)
+}
+
+/// Whether the line is as the pattern says; learns the names that it does not know yet.
+fn matches(pattern: &str, line: &str, names: &mut Names) -> bool {
+    let pattern = filled(pattern, names);
+    let (mut rest, mut pattern) = (line, pattern.as_str());
+    loop {
+        let open = pattern.find(['…', '«']).unwrap_or(pattern.len());
+        let Some(after) = rest.strip_prefix(&pattern[..open]) else { return false };
+        rest = after;
+        pattern = &pattern[open..];
+        if pattern.is_empty() {
+            return rest.is_empty();
         }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
+        let (name, after) = match pattern.strip_prefix('«') {
+            Some(named) => named.split_once('»').expect("a closing »"),
+            None => ("", &pattern['…'.len_utf8()..]),
+        };
+        pattern = after;
+        let next = &pattern[..pattern.find(['…', '«']).unwrap_or(pattern.len())];
+        let at = match next {
+            "" => rest.len(),
+            next if next.len() == pattern.len() => rest.len().saturating_sub(next.len()),
+            next => rest.find(next).unwrap_or(rest.len()),
+        };
+        if !rest.is_char_boundary(at) {
+            return false;
         }
+        if !name.is_empty() {
+            names.insert(name.to_owned(), rest[..at].to_owned());
+        }
+        rest = &rest[at..];
     }
-    true
 }
 
 fn sample(name: &str) -> Vec<u8> {
@@ -55,6 +78,7 @@ async fn client<'a>(clients: &'a mut Vec<Client>, world: &World, number: usize) 
 async fn play(path: &Path) -> Result<(), String> {
     let world = world(settings()).await;
     let mut clients: Vec<Client> = Vec::new();
+    let mut names = Names::new();
     let text = std::fs::read_to_string(path).unwrap();
     for (at, line) in text.lines().enumerate() {
         let place = format!("{}:{}", path.display(), at + 1);
@@ -74,12 +98,21 @@ async fn play(path: &Path) -> Result<(), String> {
         let client = client(&mut clients, &world, number).await;
         if let Some(text) = rest.strip_prefix("C:") {
             let text = text.strip_prefix(' ').unwrap_or(text);
-            client.send(format!("{text}\r\n").as_bytes()).await;
+            client.send(format!("{}\r\n", filled(text, &names)).as_bytes()).await;
         } else if let Some(text) = rest.strip_prefix("S:") {
             let said = client.line().await;
             let text = text.strip_prefix(' ').unwrap_or(text);
-            if !matches(text, &said) {
+            if !matches(text, &said, &mut names) {
                 return Err(format!("{place}\nexpected: {text}\n     got: {said}"));
+            }
+        } else if let Some(text) = rest.strip_prefix("S~:") {
+            let text = text.strip_prefix(' ').unwrap_or(text);
+            let mut said = client.line().await;
+            while !matches(text, &said, &mut names) {
+                if !said.starts_with("* ") {
+                    return Err(format!("{place}\nexpected: {text}\n     got: {said}"));
+                }
+                said = client.line().await;
             }
         } else {
             panic!("{place}: neither C: nor S: nor @file");

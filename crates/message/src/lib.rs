@@ -1,7 +1,7 @@
 //! # message: the structure of an untrusted message, and delivery reports
 //!
 //! *Lives here:* [`Scanner`] (bytes in any pieces → [`Structure`]), MIME parts and IMAP section numbers, [`Envelope`],
-//! [`Facts`] that acceptance judges, text for SEARCH, transfer decoders, [`dsn`], trace header texts.
+//! [`Facts`] that acceptance judges, text for SEARCH, SORT and THREAD, transfer decoders, [`dsn`], trace header texts.
 //! *Never enters:* sockets, files, clocks, house rules, and whole bodies: only header bytes within [`Limits`] are kept.
 //! *Who may call:* `delivery`, `imap-server`, `web-api`, tests, fuzz targets.
 //! *Serves:* RFC 5322, 2045–2047, 2183, 2231, 6532, 9051 6.4.5 and 7.5.2, 3464, 6522, 6533; spec mssante §1.8, §7.4, §7.6.
@@ -23,6 +23,7 @@ mod raw;
 mod scanner;
 mod structure;
 mod text;
+mod threading;
 mod trace;
 
 pub use codec::{MessageError, STRUCTURE_VERSION};
@@ -36,4 +37,5 @@ pub use structure::{
     ContentType, Damage, Disposition, Encoding, Nested, Param, Part, Section, Structure,
 };
 pub use text::{contains_folded, decode_text, fold_for_search};
+pub use threading::{BaseSubject, Threaded, Threads, base_subject, collation_key, message_ids};
 pub use trace::{ReceivedTrace, received, return_path};

@@ -27,6 +27,13 @@ pub(crate) const ADDRESSES_MAX: usize = 10_000;
 /// Longest line that RFC 5322 2.1.1 allows, without its CRLF.
 pub(crate) const LINE_BYTES_MAX: u64 = 998;
 
+/// Octets of a subject that its base is looked for in (RFC 5256 2.1).
+pub(crate) const SUBJECT_BYTES_MAX: usize = 8 * 1024;
+/// References of one message that threading looks at, the last ones.
+pub(crate) const REFERENCES_MAX: usize = 100;
+/// Ancestors that are looked at before a link between two threads is given up.
+pub(crate) const THREAD_DEPTH_MAX: usize = 1000;
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

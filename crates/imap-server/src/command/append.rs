@@ -26,7 +26,7 @@ pub(crate) async fn append_begin(session: &mut Session, head: AppendHead) -> Res
     match prepare(session, &head).await {
         Ok(append) => {
             session.receiver.accept_append();
-            if head.waits {
+            if head.message.waits {
                 session.wire.out.continuation("Ready for the message");
             }
             session.pending = Pending::Append(Box::new(append));
@@ -44,15 +44,18 @@ async fn prepare(session: &mut Session, head: &AppendHead) -> Result<Append, Sto
         return Err(Failure::WrongState.into());
     }
     session.check_bal().await?;
-    if head.size == 0 {
+    if head.replaces.is_some() {
+        return Err(Failure::Bad(Bad::UnknownCommand).into());
+    }
+    if head.message.size == 0 {
         return Err(Failure::EmptyMessage.into());
     }
-    if head.size > session.server.settings.message_bytes_max {
+    if head.message.size > session.server.settings.message_bytes_max {
         return Err(DeliveryError::TooLarge.into());
     }
-    let flags = flags::from_names(&head.flags)?;
+    let flags = flags::from_names(&head.message.flags)?;
     let folder = target_named(session, head.mailbox.as_str()).await?;
-    let (bal, size) = (session.bal()?, head.size);
+    let (bal, size) = (session.bal()?, head.message.size);
     let room = move |store: &palombe_store::Store| {
         let quota = store.bal(bal)?.map_or(0, |bal| bal.quota_bytes);
         Ok(store.bal_usage(bal)?.bytes.saturating_add(size) <= quota)
@@ -65,7 +68,7 @@ async fn prepare(session: &mut Session, head: &AppendHead) -> Result<Append, Sto
         tag: head.tag.clone(),
         folder: folder.id,
         flags,
-        internal_date: head.date.map_or_else(palombe_driver::now, |date| date.0),
+        internal_date: head.message.date.map_or_else(palombe_driver::now, |date| date.0),
         body: Some(session.server.house.delivery.spool()),
     })
 }

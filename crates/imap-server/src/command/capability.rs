@@ -3,22 +3,25 @@
 use super::Outcome;
 use crate::reply::DONE;
 use crate::session::{Session, Stage};
+use crate::support::{self, When};
 
-/// Before authentication. LITERAL+ (RFC 7888), SASL-IR (RFC 4959), ENABLE (RFC 5161), ID (RFC 2971).
-const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
-
-/// After it. RFC 2342, 6154, 4315, 6851, 2177, 3691, 4731, 5182, 5258, 5819, 8438, 3348, 3516, 7162, 5032.
-const AUTHENTICATED: &str = "NAMESPACE SPECIAL-USE CREATE-SPECIAL-USE UIDPLUS MOVE IDLE UNSELECT \
-    ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS STATUS=SIZE CHILDREN BINARY CONDSTORE WITHIN";
-
-/// The list for this moment of the session.
+/// The list for this moment of the session, from the table of `support.rs`.
 pub(crate) fn capabilities(session: &Session) -> String {
+    let mut list: Vec<&str> = support::capabilities(When::Always).collect();
     match (&session.stage, session.may_login()) {
-        (Stage::NotAuthenticated, false) => format!("{ALWAYS} STARTTLS LOGINDISABLED"),
-        (Stage::NotAuthenticated, true) if session.wire.is_tls() => format!("{ALWAYS} AUTH=PLAIN"),
-        (Stage::NotAuthenticated, true) => format!("{ALWAYS} STARTTLS AUTH=PLAIN"),
-        _ => format!("{ALWAYS} {AUTHENTICATED}"),
+        (Stage::NotAuthenticated, false) => list.extend(["STARTTLS", "LOGINDISABLED"]),
+        (Stage::NotAuthenticated, true) if session.wire.is_tls() => list.push("AUTH=PLAIN"),
+        (Stage::NotAuthenticated, true) => list.extend(["STARTTLS", "AUTH=PLAIN"]),
+        _ => list.extend(support::capabilities(When::Authenticated)),
     }
+    let limit = format!("APPENDLIMIT={}", append_limit(session));
+    list.join(" ").replacen("APPENDLIMIT=", &limit, 1)
+}
+
+/// Octets of the largest message that APPEND takes (RFC 7889).
+pub(crate) fn append_limit(session: &Session) -> u64 {
+    let settings = &session.server.settings;
+    settings.message_bytes_max.min(settings.limits.append_bytes_max)
 }
 
 pub(super) fn capability(session: &mut Session) -> Outcome {

@@ -36,7 +36,7 @@ pub(super) async fn move_to(
     }
     let gone: Vec<Uid> = moved.pairs.iter().map(|(source, _)| *source).collect();
     session.selected()?.expunged_here(&gone);
-    Ok(DONE)
+    super::expunge::done_with_modseq(session, &gone).await
 }
 
 /// Source folder, messages that still exist, target. `None`: nothing to do.

@@ -18,6 +18,12 @@ pub(super) fn enable(session: &mut Session, names: &[String]) -> Outcome {
                 session.enabled.condstore = true;
                 enabled.push(" CONDSTORE");
             }
+            // RFC 7162 3.2.3: enabling QRESYNC enables CONDSTORE.
+            "QRESYNC" if !session.enabled.qresync => {
+                session.enabled.qresync = true;
+                session.enabled.condstore = true;
+                enabled.push(" QRESYNC");
+            }
             // RFC 5161 3.1: what is unknown or already on is passed over.
             _ => {}
         }

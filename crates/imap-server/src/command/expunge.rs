@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::error::Stop;
-use crate::reply::DONE;
+use crate::reply::{DONE, Done};
 use crate::session::Session;
 use palombe_imap_proto::{Selector, SequenceSet};
 use palombe_vocabulary::Uid;
@@ -14,10 +14,21 @@ pub(super) async fn expunge(session: &mut Session, set: Option<&SequenceSet>) ->
     let uids = deleted(session, set)?;
     let gone = remove(session, uids).await?;
     session.selected()?.expunged_here(&gone);
-    Ok(DONE)
+    done_with_modseq(session, &gone).await
 }
 
-/// RFC 9051 6.4.2: expunges without a word, unless the folder is read-only.
+/// RFC 7162 3.2.7: whoever enabled QRESYNC and lost messages by a command is told where the folder stands now. What
+/// others did before that is told with it.
+pub(super) async fn done_with_modseq(session: &mut Session, gone: &[Uid]) -> Outcome {
+    if !session.enabled.qresync || gone.is_empty() {
+        return Ok(DONE);
+    }
+    session.refresh().await?;
+    let modseq = session.selected()?.modseq.0.max(1);
+    Ok(Done::with(format!("HIGHESTMODSEQ {modseq}")))
+}
+
+/// RFC 7162 3.2.8: without HIGHESTMODSEQ. RFC 9051 6.4.2: expunges without a word, unless the folder is read-only.
 pub(super) async fn close(session: &mut Session) -> Outcome {
     if !session.selected()?.read_only {
         session.refresh().await?;

@@ -1,13 +1,13 @@
 //! FETCH (RFC 9051 6.4.5): what the folder's rows tell is written at once; the rest is read by jobs of the pool, and
 //! long bodies are then streamed.
 
-use super::Outcome;
+use super::{Outcome, resync};
 use crate::error::{Failure, Gone, Stop};
 use crate::fetch::{Job, Piece, Plan};
 use crate::limits::BODY_PIECE_BYTES;
 use crate::reply::{DONE, Done};
 use crate::session::Session;
-use palombe_imap_proto::{FetchItem, Selector, SequenceSet};
+use palombe_imap_proto::{FetchItem, FetchModifiers, Selector, SequenceSet};
 use palombe_store::Store;
 use std::sync::Arc;
 
@@ -16,14 +16,22 @@ pub(super) async fn fetch(
     by: Selector,
     set: &SequenceSet,
     items: Vec<FetchItem>,
-    changed_since: Option<u64>,
+    modifiers: &FetchModifiers,
 ) -> Outcome {
+    let changed_since = modifiers.changed_since;
     // RFC 7162 3.1: both are uses of CONDSTORE.
     session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::ModSeq);
     let plan = Arc::new(Plan::new(items, by, changed_since.is_some(), session.enabled));
+    if let Some(since) = changed_since.filter(|_| modifiers.vanished) {
+        resync::vanished_before_fetch(session, set, since).await?;
+    }
     let bal = session.bal()?;
     let selected = session.selected()?;
     let mut indexes = selected.resolve(set, by)?;
+    // RFC 9394 3.4: the range is taken first, then the changed ones of it.
+    if let Some(partial) = modifiers.partial {
+        indexes = indexes[partial.within(indexes.len())].to_vec();
+    }
     if let Some(since) = changed_since {
         indexes.retain(|index| selected.rows[*index].meta.modseq.0 > since);
     }
@@ -49,7 +57,7 @@ pub(super) async fn fetch(
 /// Some messages: read, written, streamed.
 async fn step(session: &mut Session, mut job: Job) -> Result<Job, Stop> {
     job.rows = session.selected()?.rows.clone();
-    let utf8 = session.enabled.rev2;
+    let utf8 = session.wire.out.utf8();
     let (mut job, step) = session
         .in_pool(move |house| {
             let step = job.step(&house.store, utf8)?;

@@ -1,8 +1,8 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 6.3.4 to 6.3.8).
 
-use super::{Outcome, folder_named};
+use super::{Outcome, folder_named, mailbox_id};
 use crate::error::{Failure, Stop};
-use crate::reply::DONE;
+use crate::reply::{DONE, Done};
 use crate::session::Session;
 use palombe_imap_proto::{DELIMITER, Mailbox, SpecialUse as Attribute};
 use palombe_store::{SpecialUse, Store, StoreError};
@@ -37,11 +37,10 @@ pub(super) async fn create(
                 store.folder_create(bal, superior, None, now)?;
             }
         }
-        store.folder_create(bal, &name, special_use, now)?;
-        Ok(Ok(()))
+        Ok(Ok(store.folder_create(bal, &name, special_use, now)?))
     };
-    session.in_store(work).await.map_err(name_error)??;
-    Ok(DONE)
+    let folder = session.in_store(work).await.map_err(name_error)??;
+    Ok(Done::with(format!("MAILBOXID ({})", mailbox_id(bal, folder)))) // RFC 8474 4.2
 }
 
 /// What the store says of names, in IMAP's terms.

@@ -1,4 +1,4 @@
-//! IDLE (RFC 9051 6.3.13): between `+` and DONE the session loop tells what happens, as the bus wakes it.
+//! IDLE (RFC 2177 and RFC 9051 6.3.13): between `+` and DONE the session loop tells what happens, as the bus wakes it.
 
 use super::end as end_command;
 use crate::error::{Failure, Gone, Stop};

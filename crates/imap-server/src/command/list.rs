@@ -1,7 +1,7 @@
-//! LIST in all its forms (RFC 9051 6.3.9, RFC 5258, 5819, 6154, 3348) and LSUB (RFC 3501 6.3.9).
+//! LIST in all its forms (RFC 9051 6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348) and LSUB (RFC 3501 6.3.9).
 
 use super::Outcome;
-use super::status::write_status;
+use super::status::{Facts, write_status};
 use crate::error::Stop;
 use crate::reply::DONE;
 use crate::session::Session;
@@ -85,7 +85,7 @@ pub(super) async fn list(session: &mut Session, command: &ListCommand) -> Outcom
         if !(matches || by_child || superior_only) {
             continue;
         }
-        write_entry(session, command, name, entry, by_child);
+        write_entry(session, command, name, entry, by_child)?;
         session.wire.relieve().await?;
     }
     Ok(DONE)
@@ -97,7 +97,8 @@ fn write_entry(
     name: &str,
     entry: &Entry<'_>,
     by_child: bool,
-) {
+) -> Result<(), Stop> {
+    let facts = Facts::of(session)?;
     let rev2 = session.enabled.rev2;
     let out = &mut session.wire.out;
     let mut attributes: Vec<&str> = Vec::new();
@@ -124,8 +125,9 @@ fn write_entry(
     if let Some(folder) = entry.folder
         && !command.returns.status.is_empty()
     {
-        write_status(out, folder, &command.returns.status);
+        write_status(out, folder, &command.returns.status, &facts);
     }
+    Ok(())
 }
 
 pub(super) async fn lsub(session: &mut Session, reference: &str, pattern: &Pattern) -> Outcome {

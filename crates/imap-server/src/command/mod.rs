@@ -12,6 +12,7 @@ mod folders;
 mod id;
 mod idle;
 mod list;
+mod resync;
 mod search;
 mod select;
 mod status;
@@ -27,7 +28,7 @@ use crate::selected::Expunges;
 use crate::session::{Next, Pending, Session};
 use palombe_imap_proto::{Command, Selector, Tagged};
 use palombe_store::{Folder, StoreError};
-use palombe_vocabulary::Secret;
+use palombe_vocabulary::{BalId, FolderId, Secret};
 
 type Outcome = Result<Done, Stop>;
 
@@ -101,17 +102,18 @@ async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcom
         Command::Id(fields) => id::id(session, &fields),
         Command::Enable(names) => enable::enable(session, &names),
         Command::Namespace => {
-            // RFC 9051 6.3.10: one personal namespace, no other.
+            // RFC 2342 5 and RFC 9051 6.3.10: one personal namespace, no other.
             session.wire.out.untagged("NAMESPACE ((\"\" \"/\")) NIL NIL");
             Ok(DONE)
         }
-        Command::Select { mailbox, condstore } => {
-            select::select(session, &mailbox, select::Access::ReadWrite, condstore).await
+        Command::Select { mailbox, parameters } => {
+            select::select(session, &mailbox, select::Access::ReadWrite, &parameters).await
         }
-        Command::Examine { mailbox, condstore } => {
-            select::select(session, &mailbox, select::Access::ReadOnly, condstore).await
+        Command::Examine { mailbox, parameters } => {
+            select::select(session, &mailbox, select::Access::ReadOnly, &parameters).await
         }
         Command::Close => expunge::close(session).await,
+        // RFC 3691 2
         Command::Unselect => {
             session.unselect();
             Ok(DONE)
@@ -127,14 +129,17 @@ async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcom
         Command::Expunge => expunge::expunge(session, None).await,
         Command::UidExpunge(set) => expunge::expunge(session, Some(&set)).await,
         Command::Search(search) => search::search(session, tag, search).await,
-        Command::Fetch { by, set, items, changed_since } => {
-            fetch::fetch(session, by, &set, items, changed_since).await
+        Command::Fetch { by, set, items, modifiers } => {
+            fetch::fetch(session, by, &set, items, &modifiers).await
         }
         Command::Store { by, set, change, unchanged_since } => {
             store::store(session, by, &set, &change, unchanged_since).await
         }
         Command::Copy { by, set, to } => copy::copy(session, by, &set, &to).await,
         Command::Move { by, set, to } => copy::move_to(session, by, &set, &to).await,
+        Command::Sort(_) | Command::Thread(_) | Command::Compress | Command::Unauthenticate => {
+            Err(Failure::Bad(palombe_imap_proto::Bad::UnknownCommand).into())
+        }
         Command::Logout
         | Command::StartTls
         | Command::Authenticate { .. }
@@ -173,6 +178,11 @@ pub(crate) async fn take_line(session: &mut Session, line: Secret<Vec<u8>>) -> R
             Ok(())
         }
     }
+}
+
+/// MAILBOXID (RFC 8474 4): a folder's number is never given again in its BAL, and stays when it is renamed.
+fn mailbox_id(bal: BalId, folder: FolderId) -> String {
+    format!("F{bal}-{folder}")
 }
 
 /// The folder of that name.

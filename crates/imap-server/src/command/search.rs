@@ -85,7 +85,8 @@ fn answer(
         return Ok(());
     }
     // RFC 9051 6.4.4: SAVE alone answers nothing.
-    let only_save = returns.save && !(returns.min || returns.max || returns.all || returns.count);
+    let asked = returns.min || returns.max || returns.all || returns.count;
+    let only_save = returns.save && !asked && returns.partial.is_none();
     if only_save {
         return Ok(());
     }
@@ -96,14 +97,19 @@ fn answer(
 
 /// RFC 5182 2.4: with MIN or MAX alone, only those are saved.
 fn saved(returns: SearchReturn, indexes: &[usize]) -> Vec<usize> {
-    if returns.all || returns.count || !(returns.min || returns.max) {
+    let some = returns.min || returns.max || returns.partial.is_some();
+    if returns.all || returns.count || !some {
         return indexes.to_vec();
     }
     let first = indexes.first().filter(|_| returns.min);
     let last = indexes.last().filter(|_| returns.max);
-    let mut both: Vec<usize> = first.into_iter().chain(last).copied().collect();
-    both.dedup();
-    both
+    // RFC 9394 3.2
+    let page = returns.partial.map_or(0..0, |partial| partial.within(indexes.len()));
+    let mut saved: Vec<usize> =
+        first.into_iter().chain(&indexes[page]).chain(last).copied().collect();
+    saved.sort_unstable();
+    saved.dedup();
+    saved
 }
 
 /// RFC 4731 3.1: MIN, MAX and ALL are left out when nothing was found.
@@ -115,7 +121,8 @@ fn write_esearch(
     numbers: &[u32],
     highest_modseq: Option<u64>,
 ) {
-    let default = !(returns.min || returns.max || returns.all || returns.count);
+    let asked = returns.min || returns.max || returns.all || returns.count;
+    let default = !asked && returns.partial.is_none();
     // RFC 4466 2.6.2: the correlator.
     out.raw("* ESEARCH (TAG ").string(tag.as_bytes()).raw(")");
     if by == Selector::Uid {
@@ -130,6 +137,16 @@ fn write_esearch(
         }
         if returns.all || default {
             out.raw(" ALL ").show(Ranges::from_ascending(numbers.iter().copied()));
+        }
+    }
+    // RFC 9394 3.1: NIL where the range lies outside the results.
+    if let Some(partial) = returns.partial {
+        let page = &numbers[partial.within(numbers.len())];
+        out.raw(" PARTIAL (").show(partial).raw(" ");
+        if page.is_empty() {
+            out.raw("NIL)");
+        } else {
+            out.show(Ranges::from_ascending(page.iter().copied())).raw(")");
         }
     }
     if returns.count {

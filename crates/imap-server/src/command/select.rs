@@ -1,13 +1,14 @@
 //! SELECT and EXAMINE (RFC 9051 6.3.2, 6.3.3).
 
 use super::flags::SYSTEM;
-use super::{Outcome, folder_named};
-use crate::error::Stop;
+use super::{Outcome, folder_named, mailbox_id, resync};
+use crate::error::{Failure, Stop};
 use crate::reply::Done;
 use crate::selected::Selected;
 use crate::session::{Session, Stage};
-use palombe_imap_proto::Mailbox;
+use palombe_imap_proto::{Mailbox, SelectParameters};
 use palombe_store::Folder;
+use palombe_vocabulary::BalId;
 use std::collections::BTreeSet;
 
 /// SELECT or EXAMINE.
@@ -21,18 +22,27 @@ pub(super) async fn select(
     session: &mut Session,
     mailbox: &Mailbox,
     access: Access,
-    condstore: bool,
+    parameters: &SelectParameters,
 ) -> Outcome {
+    // RFC 7162 3.2.5: BAD, and the folder that was selected stays.
+    if parameters.qresync.is_some() && !session.enabled.qresync {
+        return Err(Failure::NotEnabled.into());
+    }
     let was_selected = matches!(session.stage, Stage::Selected(..));
     // RFC 9051 6.3.2: even a SELECT that fails leaves the folder that was selected.
     session.unselect();
-    if was_selected && session.enabled.rev2 {
+    // RFC 7162 3.2.11 and RFC 9051 7.1: what follows is about another folder.
+    if was_selected {
         session.wire.out.untagged("OK [CLOSED] Previous mailbox closed");
     }
-    session.enabled.condstore |= condstore;
+    session.enabled.condstore |= parameters.condstore;
     let folder = folder_named(session, mailbox.as_str()).await?;
     let selected = open(session, &folder, access).await?;
-    describe(session, &selected, &folder);
+    let bal = session.bal()?;
+    describe(session, bal, &selected, &folder);
+    if let Some(known) = &parameters.qresync {
+        resync::resynchronise(session, &selected, known).await?;
+    }
     let code = if selected.read_only { "READ-ONLY" } else { "READ-WRITE" };
     session.stage = match std::mem::replace(&mut session.stage, Stage::NotAuthenticated) {
         Stage::Authenticated(account) => Stage::Selected(account, Box::new(selected)),
@@ -60,7 +70,7 @@ async fn open(session: &Session, folder: &Folder, access: Access) -> Result<Sele
 }
 
 /// The untagged responses that RFC 9051 6.3.2 and RFC 3501 6.3.1 ask for.
-fn describe(session: &mut Session, selected: &Selected, folder: &Folder) {
+fn describe(session: &mut Session, bal: BalId, selected: &Selected, folder: &Folder) {
     let enabled = session.enabled;
     let out = &mut session.wire.out;
     let keywords: BTreeSet<&str> =
@@ -87,6 +97,10 @@ fn describe(session: &mut Session, selected: &Selected, folder: &Folder) {
     // RFC 7162 3.1.2.1: zero is not a mod-sequence.
     let modseq = selected.modseq.0.max(1);
     out.untagged(format_args!("OK [HIGHESTMODSEQ {modseq}] Highest"));
+    out.untagged(format_args!(
+        "OK [MAILBOXID ({})] Mailbox identifier",
+        mailbox_id(bal, folder.id)
+    ));
     if enabled.rev2 {
         // RFC 9051 6.3.2: the LIST response with the name that was opened.
         let special_use = super::list::special_use_attribute(folder);

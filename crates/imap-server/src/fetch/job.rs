@@ -4,6 +4,7 @@
 use super::Plan;
 use super::envelope::{Form, write_body, write_envelope};
 use super::piece::{Piece, read_range};
+use super::preview::preview;
 use super::section::{Content, Source};
 use crate::error::Failure;
 use crate::limits::{BODY_INLINE_BYTES, BODY_PIECE_BYTES, JOB_BYTES, JOB_MESSAGES};
@@ -148,6 +149,7 @@ impl Job {
         if tell_flags {
             out.writer.raw(" ");
             plan.write_meta_item(&mut out.writer, &FetchItem::Flags, &row);
+            plan.write_new_modseq(&mut out.writer, &row);
         }
         out.writer.raw(")").crlf();
         Ok(())
@@ -195,6 +197,13 @@ impl Job {
                 out.content(store, source, content, *partial)?;
             }
             FetchItem::Binary(binary) => self.write_binary(store, out, binary, source)?,
+            FetchItem::EmailId => {
+                out.writer.raw("EMAILID (").raw(&source.stored.email_id).raw(")"); // RFC 8474 5.1
+            }
+            FetchItem::Preview { .. } => {
+                let text = preview(store, source)?;
+                out.writer.raw("PREVIEW ").string(text.as_bytes());
+            }
             FetchItem::BinarySize { part } => self.write_binary_size(store, out, part, source)?,
             _ => {}
         }

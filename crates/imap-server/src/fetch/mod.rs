@@ -3,6 +3,7 @@
 mod envelope;
 mod job;
 mod piece;
+mod preview;
 mod section;
 
 pub(crate) use job::Job;
@@ -75,6 +76,14 @@ impl Plan {
         out.raw(")").crlf();
     }
 
+    /// RFC 7162 3.2: with flags that the client did not ask for, once it knows of mod-sequences.
+    pub(crate) fn write_new_modseq(&self, out: &mut Writer, row: &Row) {
+        if self.enabled.condstore && !self.items.contains(&FetchItem::ModSeq) {
+            out.raw(" ");
+            self.write_meta_item(out, &FetchItem::ModSeq, row);
+        }
+    }
+
     /// One item of a row; false when the item is not in the row.
     pub(crate) fn write_meta_item(&self, out: &mut Writer, item: &FetchItem, row: &Row) -> bool {
         match item {
@@ -94,6 +103,14 @@ impl Plan {
             FetchItem::Uid => {
                 out.raw("UID ").show(row.meta.uid.0);
             }
+            FetchItem::SaveDate => {
+                // RFC 8514 4.1
+                out.raw("SAVEDATE \"").show(DateTime(row.meta.saved_at)).raw("\"");
+            }
+            // RFC 8474 5.2: threads are computed where they are asked for, they have no names.
+            FetchItem::ThreadId => {
+                out.raw("THREADID NIL");
+            }
             _ => return false,
         }
         true
@@ -101,8 +118,8 @@ impl Plan {
 }
 
 fn is_meta(item: &FetchItem) -> bool {
-    use FetchItem::{Flags, InternalDate, ModSeq, Rfc822Size, Uid};
-    matches!(item, Flags | InternalDate | ModSeq | Rfc822Size | Uid)
+    use FetchItem::{Flags, InternalDate, ModSeq, Rfc822Size, SaveDate, ThreadId, Uid};
+    matches!(item, Flags | InternalDate | ModSeq | Rfc822Size | Uid | SaveDate | ThreadId)
 }
 
 impl Selected {
