@@ -25,6 +25,7 @@ pub mod process;
 pub mod repo;
 pub mod site;
 pub mod thunderbird;
+pub mod view;
 pub mod wait;
 
 /// Prints the agreed line and leaves the test: `skip_unless!(postfix::missing())`, where the argument is an

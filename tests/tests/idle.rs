@@ -1,0 +1,82 @@
+//! What one client or another operator does is told to every client that idles there.
+
+use anyhow::{Result, ensure};
+use palombe_load::smtp::{Outcome, Parameters};
+use palombe_tests::imap::Imap;
+use palombe_tests::palombe::Palombe;
+use palombe_tests::{clients, mail};
+
+const BALS: usize = 5;
+const SESSIONS_PER_BAL: usize = 10;
+
+/// A session that idles in INBOX.
+fn idling(palombe: &Palombe, address: &str) -> Result<Imap> {
+    let mut imap = Imap::open(palombe, address)?;
+    imap.ok("SELECT INBOX")?;
+    imap.idle()?;
+    Ok(imap)
+}
+
+#[test]
+fn a_message_from_another_operator_wakes_fifty_idle_sessions() -> Result<()> {
+    let palombe = Palombe::start("beta")?;
+    let bals: Vec<String> =
+        (0..BALS).map(|n| palombe.add_bal(&format!("bal{n}"))).collect::<Result<_>>()?;
+    let mut sessions = Vec::new();
+    for address in &bals {
+        for _ in 0..SESSIONS_PER_BAL {
+            sessions.push(idling(&palombe, address)?);
+        }
+    }
+    let target = clients::operator_target("op-alpha", palombe.smtp(), &palombe.hostname())?;
+    let from = "laboratoire@alpha.mssante.test";
+    let to: Vec<&str> = bals.iter().map(String::as_str).collect();
+    // Twice: the first wake must not be the last.
+    for round in 1..=2 {
+        let message = mail::plain(from, &bals[0], &format!("tous-{round}@alpha"), "Bonjour.");
+        let outcome = clients::send(&target, from, &to, &message, Parameters::default())?;
+        ensure!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+        let wanted = format!("{round} EXISTS");
+        let mut heard = 0;
+        for session in &mut sessions {
+            session.hear(&wanted, |text| text == wanted)?;
+            heard += 1;
+        }
+        ensure!(heard == BALS * SESSIONS_PER_BAL, "{heard} sessions heard");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_one_client_does_is_told_to_the_other_that_idles() -> Result<()> {
+    let palombe = Palombe::start("beta")?;
+    let address = palombe.add_bal("marie")?;
+    let mut acting = Imap::open(&palombe, &address)?;
+    for number in 1..=3 {
+        let message = mail::plain(&address, &address, &format!("{number}@beta"), "Bonjour.");
+        acting.append("INBOX", "", &message)?;
+    }
+    acting.ok("SELECT INBOX")?;
+    let mut idle = idling(&palombe, &address)?;
+
+    acting.ok("STORE 2 +FLAGS (\\Flagged $Urgent)")?;
+    let told = idle.hear("the flags", |text| text.starts_with("2 FETCH"))?;
+    ensure!(told.contains("\\Flagged") && told.contains("$Urgent"), "{told}");
+    acting.ok("STORE 2 -FLAGS (\\Flagged)")?;
+    let told = idle.hear("the flag gone", |text| text.starts_with("2 FETCH"))?;
+    ensure!(!told.contains("\\Flagged") && told.contains("$Urgent"), "{told}");
+    // Silent is for the one who asks (RFC 9051 6.4.6).
+    acting.ok("UID STORE 1 +FLAGS.SILENT (\\Answered)")?;
+    let told = idle.hear("a silent change", |text| text.starts_with("1 FETCH"))?;
+    ensure!(told.contains("\\Answered"), "{told}");
+    acting.ok("MOVE 1 Archive")?;
+    idle.hear("the move", |text| text == "1 EXPUNGE")?;
+    acting.ok("STORE 1 +FLAGS (\\Deleted)")?;
+    idle.hear("the mark", |text| text.starts_with("1 FETCH") && text.contains("\\Deleted"))?;
+    acting.ok("EXPUNGE")?;
+    idle.hear("the expunge", |text| text == "1 EXPUNGE")?;
+    let message = mail::plain(&address, &address, "4@beta", "Bonjour.");
+    acting.append("INBOX", "", &message)?;
+    idle.hear("the new one", |text| text == "2 EXISTS")?;
+    Ok(())
+}
