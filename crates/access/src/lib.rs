@@ -1,7 +1,7 @@
 //! # access: which person or application may open which BAL
 //!
-//! *Lives here:* password verification (Argon2id) and the proof token [`OpenBal`]: whoever holds one has
-//! authenticated, and every later room asks for it instead of a string.
+//! *Lives here:* password verification (Argon2id) and the proof tokens [`OpenBal`] (whoever holds one has
+//! authenticated) and [`OpenFolder`] (what it may do in a folder of its own or of a shared BAL).
 //! *Never enters:* sockets, SASL grammar, replies, async.
 //! *Who may call:* doors; `delivery` takes the token.
 //! *Serves:* CNIL 2014-239 (reliable authentication), RFC 4954, RFC 9051 6.2.
@@ -10,8 +10,10 @@
 //! same work.** Pro Santé Connect tokens and organisation certificates will make the same token.
 
 mod password;
+mod sharing;
 
-use palombe_store::{Bal, Store, StoreError};
+use crate::sharing::Delegation;
+use palombe_store::{Bal, MemberRights, Store, StoreError};
 use palombe_vocabulary::{
     BalAddress, BalId, BalKind, BalStatus, Domain, MailAddress, Secret, Timestamp,
 };
@@ -20,6 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use password::{HashError, hash_password};
+pub use sharing::{OpenFolder, SharedBal};
 
 /// Passwords longer than this are refused unread: Argon2id is not fed unbounded input.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
@@ -45,6 +48,8 @@ pub struct OpenBal {
     id: BalId,
     address: BalAddress,
     kind: BalKind,
+    /// As they were when the BAL was opened.
+    delegations: Arc<[Delegation]>,
 }
 
 impl OpenBal {
@@ -63,10 +68,25 @@ impl OpenBal {
         self.kind
     }
 
-    /// Whether mail may leave under this address: the BAL's own address only. Delegation widens this later
-    /// (spec mssante §2.7).
+    /// Whether mail may leave under this address alone: the BAL's own, or that of a BAL which lets this one send as
+    /// itself (spec mssante §2.7).
     pub fn may_send_as(&self, address: &MailAddress) -> bool {
+        self.is_own(address) || self.may_send(address, MemberRights::SEND_AS)
+    }
+
+    /// Whether mail may leave under this address when the Sender field names this BAL (RFC 5322 3.6.2).
+    pub fn may_send_on_behalf(&self, address: &MailAddress) -> bool {
+        self.may_send_as(address) || self.may_send(address, MemberRights::SEND_ON_BEHALF)
+    }
+
+    /// Whether this is the BAL's own address.
+    pub fn is_own(&self, address: &MailAddress) -> bool {
         BalAddress::from_mail(address) == self.address
+    }
+
+    fn may_send(&self, address: &MailAddress, right: MemberRights) -> bool {
+        let address = BalAddress::from_mail(address);
+        self.delegations.iter().any(|d| d.rights.has(right) && d.address == address)
     }
 
     /// The hosted domain that answers for the BAL.
@@ -128,7 +148,7 @@ impl Access {
                 if let Err(error) = self.store.bal_authenticated(bal.id, now) {
                     tracing::warn!(bal = %bal.id, %error, "last authentication not noted");
                 }
-                Ok(open(bal))
+                self.open(bal)
             }
             _ => Err(AccessError::Refused),
         }
@@ -167,8 +187,9 @@ impl Access {
         let bal = self.store.bal_by_address(&open.address)?;
         Ok(bal.is_some_and(|b| b.id == open.id && b.status == BalStatus::Active))
     }
-}
 
-fn open(bal: Bal) -> OpenBal {
-    OpenBal { id: bal.id, address: bal.address, kind: bal.kind }
+    fn open(&self, bal: Bal) -> Result<OpenBal, AccessError> {
+        let delegations = self.delegations(bal.id)?.into();
+        Ok(OpenBal { id: bal.id, address: bal.address, kind: bal.kind, delegations })
+    }
 }

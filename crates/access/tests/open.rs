@@ -1,7 +1,7 @@
 //! Opening a BAL by password, on a real store.
 
 use palombe_access::{Access, AccessError, REMEMBERED_SECS, hash_password};
-use palombe_store::{NewBal, Store, StoreSettings};
+use palombe_store::{FolderRights, INBOX, MemberRights, NewBal, Store, StoreSettings};
 use palombe_vocabulary::{BalId, BalKind, BalStatus, Publication, Secret, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_795_000_000_000);
@@ -93,4 +93,53 @@ fn a_bal_sends_under_its_own_address_only() {
     assert!(open.may_send_as(&"Jean.Dupont@alpha.mssante.test".parse().unwrap()));
     assert!(!open.may_send_as(&"autre@alpha.mssante.test".parse().unwrap()));
     assert!(!open.may_send_as(&"jean.dupont@chu-alpha.mssante.test".parse().unwrap()));
+}
+
+fn team(house: &House) -> BalId {
+    let new = NewBal {
+        address: "urgences@alpha.mssante.test".parse().unwrap(),
+        kind: BalKind::Org,
+        label: String::new(),
+        publication: Publication::Annuaire,
+        quota_bytes: 1 << 20,
+        password_hash: None,
+    };
+    house.store.bal_add(new, NOW).unwrap()
+}
+
+#[test]
+fn a_member_opens_what_its_rights_give_and_nothing_else() {
+    let house = house();
+    let team = team(&house);
+    let open = house.access.authenticate_password(LOGIN, &secret("colombe"), NOW).unwrap();
+    assert!(house.access.folder(&open, team, INBOX).rights().is_none());
+    assert!(house.access.folder(&open, BalId(4711), INBOX).rights().is_none());
+    assert!(house.access.shared(&open).unwrap().is_empty());
+    house.store.member_set((team, house.bal), MemberRights::READ, NOW, &[]).unwrap();
+    let folder = house.access.folder(&open, team, INBOX);
+    assert_eq!(folder.rights(), FolderRights::of("lrs"));
+    assert_eq!(folder.member(), Some(house.bal));
+    assert_eq!(house.access.shared(&open).unwrap()[0].id, team);
+    let own = house.access.folder(&open, house.bal, INBOX);
+    assert_eq!((own.rights(), own.member()), (FolderRights::ALL, None));
+    house.store.bal_set_status(team, BalStatus::Suspended).unwrap();
+    assert!(house.access.folder(&open, team, INBOX).rights().is_none());
+    assert!(house.access.shared(&open).unwrap().is_empty());
+}
+
+#[test]
+fn a_delegate_sends_as_its_rights_say() {
+    let house = house();
+    let team = team(&house);
+    let address = "Urgences@alpha.mssante.test".parse().unwrap();
+    let check = |rights, send_as: bool, on_behalf: bool| {
+        house.store.member_set((team, house.bal), rights, NOW, &[]).unwrap();
+        let open = house.access.authenticate_password(LOGIN, &secret("colombe"), NOW).unwrap();
+        assert_eq!(open.may_send_as(&address), send_as, "{rights:?}");
+        assert_eq!(open.may_send_on_behalf(&address), on_behalf, "{rights:?}");
+        assert!(!open.is_own(&address));
+    };
+    check(MemberRights::READ.and(MemberRights::WRITE), false, false);
+    check(MemberRights::SEND_ON_BEHALF, false, true);
+    check(MemberRights::SEND_AS, true, true);
 }

@@ -403,7 +403,11 @@ fn check_authors(origin: &Origin, facts: &Facts) -> Result<(), DeliveryError> {
             Origin::Operator(sender) => sender
                 .permits(address.domain())
                 .map_err(|r| DeliveryError::HeaderFromNotCovered(Box::new(r)))?,
-            Origin::Submission(bal) if !bal.may_send_as(address) => {
+            // RFC 5322 3.6.2: whoever sends for another is named in Sender.
+            Origin::Submission(bal)
+                if !bal.may_send_as(address)
+                    && !(bal.may_send_on_behalf(address) && names_sender(bal, facts)) =>
+            {
                 return Err(DeliveryError::AuthorNotAllowed);
             }
             Origin::Submission(_) => {}
@@ -416,6 +420,11 @@ fn check_authors(origin: &Origin, facts: &Facts) -> Result<(), DeliveryError> {
         }
     }
     Ok(())
+}
+
+fn names_sender(bal: &OpenBal, facts: &Facts) -> bool {
+    let own = |m: &Mailbox| m.address.as_ref().is_some_and(|a| bal.is_own(a));
+    !facts.sender.is_empty() && facts.sender.iter().all(own)
 }
 
 fn local(bal: Option<Bal>) -> Result<Recipient, DeliveryError> {

@@ -137,6 +137,20 @@ pub enum BalCommand {
         #[arg(long, value_name = "FILE")]
         password_file: PathBuf,
     },
+    /// Members and delegates: other BAL that may open it.
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// How a BAL with members behaves.
+    #[command(after_help = "Examples:
+  palombe bal sharing urgences@chu.mssante.fr
+  palombe bal sharing urgences@chu.mssante.fr --seen own")]
+    Sharing {
+        /// The BAL.
+        address: String,
+        /// Whose read and unread marks: one for all (shared), or each member its own (own).
+        #[arg(long, value_name = "MODE")]
+        seen: Option<String>,
+    },
     /// Delete it with its content. The address is never given again.
     Delete {
         /// The BAL.
@@ -167,6 +181,38 @@ pub struct BalAdd {
     /// File that holds the password, `-` for standard input; without it nobody can sign in by password.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+}
+
+/// `palombe bal member`
+#[derive(Subcommand)]
+pub enum MemberCommand {
+    /// Let a BAL open another, or change what it may do there.
+    #[command(after_help = "Examples:
+  palombe bal member add urgences@chu.mssante.fr jean.dupont@chu.mssante.fr --rights read,write
+  palombe bal member add dr.martin@chu.mssante.fr secretariat@chu.mssante.fr \\
+      --rights read,send-on-behalf
+In IMAP the member sees the BAL under Partages/<address>.")]
+    Add {
+        /// The BAL that is opened.
+        address: String,
+        /// The BAL that opens it.
+        member: String,
+        /// Any of read, write, send-as, send-on-behalf, manage, with commas between.
+        #[arg(long, value_delimiter = ',', required = true)]
+        rights: Vec<String>,
+    },
+    /// List the members of a BAL.
+    #[command(after_help = "Example:\n  palombe bal member list urgences@chu.mssante.fr --json")]
+    List(Address),
+    /// Take a member out, with every right that folders give it.
+    #[command(after_help = "Example:\n  palombe bal member remove urgences@chu.mssante.fr \
+        jean.dupont@chu.mssante.fr")]
+    Remove {
+        /// The BAL that is opened.
+        address: String,
+        /// The BAL that opens it no more.
+        member: String,
+    },
 }
 
 /// A BAL address.

@@ -259,7 +259,7 @@ impl Visit {
         let Some(open) = &self.open else { return Err(reply::DEFECT) };
         // The null path is for MDN (RFC 8098 3); the header From is checked with the message.
         match mail.path.address() {
-            Some(address) if !open.may_send_as(address) => {
+            Some(address) if !open.may_send_on_behalf(address) => {
                 let error = DeliveryError::SenderNotAllowed;
                 let domain = Some(address.domain().clone());
                 self.journal_error(&error, domain, vec![address.to_string()], None).await;

@@ -1,5 +1,7 @@
 //! Every invariant of the rows, verified on one snapshot.
 
+mod sharing;
+
 use crate::blob::{blob_row, read_range};
 use crate::directory::counter_row;
 use crate::engine::{CounterRow, Direction, EngineError, Reader, Space, after};
@@ -56,6 +58,7 @@ impl Store {
                 check.bal(*bal, *status)?;
             }
             crate::search::check(reader, &bals, &mut |problem| check.problem(|| problem))?;
+            check.sharing()?;
             check.strays()?;
             check.links()?;
             check.blobs()?;

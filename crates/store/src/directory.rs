@@ -2,6 +2,7 @@
 
 use crate::engine::{Batch, Direction, Durability, EngineError, Expect, Reader, Space, after};
 use crate::keys::{self, bal_field, folder_field, global};
+use crate::members::{self, Sharing};
 use crate::rows::{self, FolderRow, StoredBal, StoredDomain};
 use crate::{Bal, DomainRow, INBOX, NewBal, SpecialUse, Store, StoreError, Usage};
 use palombe_vocabulary::{BalAddress, BalId, BalStatus, Domain, FolderId, Timestamp};
@@ -65,13 +66,14 @@ impl Directory {
 impl Store {
     /// Whoever changes the directory holds this. A change whose write failed may be on disk all the same once the
     /// engine is opened again: then everything is read again first.
-    fn administer(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
+    pub(crate) fn administer(&self) -> Result<MutexGuard<'_, ()>, StoreError> {
         let guard = self.inner.admin.lock();
         let reopened = self.inner.engine.counts().reopened.load(Ordering::Relaxed);
         if self.inner.directory.read().reopened != reopened {
             let mut fresh = self.inner.read(|r| Directory::load(r))?;
             fresh.reopened = reopened;
             *self.inner.directory.write() = fresh;
+            *self.inner.sharing.write() = self.inner.read(|r| Sharing::load(r))?;
         }
         Ok(guard)
     }
@@ -327,8 +329,10 @@ impl Store {
             batch.delete_range(Space::Log, log.clone(), after(&log));
             batch.delete(Space::Directory, keys::log_floor(id));
             crate::search::remove(&mut batch, id);
+            members::draft_forget(&self.inner.sharing.read(), &mut batch, id);
             self.inner.engine.commit(batch)?;
             self.inner.directory.write().put(bal);
+            self.inner.sharing.write().forget_bal(id);
         }
         self.finish_purges()
     }

@@ -12,6 +12,12 @@ pub enum StoreError {
     /// The BAL is suspended.
     #[error("the BAL is suspended")]
     BalSuspended,
+    /// Not a member of the BAL.
+    #[error("not a member of this BAL; see: palombe bal member list")]
+    UnknownMember,
+    /// A BAL cannot be a member of itself.
+    #[error("a BAL is not a member of itself: it has every right already")]
+    OwnMember,
     /// No such folder in this BAL.
     #[error("no such folder")]
     UnknownFolder,

@@ -99,6 +99,15 @@ impl Seen {
         found.map(|(_, row)| row).ok_or(StoreError::UnknownFolder)
     }
 
+    /// The nearest folder above a name.
+    fn above(&self, name: &str) -> Option<FolderId> {
+        let above = |row: &FolderRow| {
+            name.strip_prefix(&row.name).is_some_and(|rest| rest.starts_with(SEPARATOR))
+        };
+        let found = self.folders.iter().filter(|(_, row)| above(row));
+        found.max_by_key(|(_, row)| row.name.len()).map(|(id, _)| *id)
+    }
+
     fn check_free(&self, name: &str) -> Result<(), StoreError> {
         match self.folders.iter().any(|(_, row)| same_name(&row.name, name)) {
             true => Err(StoreError::AlreadyExists(name.to_owned())),
@@ -149,6 +158,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<FolderId, StoreError> {
         check_name(name)?;
+        let _admin = self.administer_acl(bal)?;
         let _edit = self.inner.edit(bal);
         let seen = self.seen_folders(bal)?;
         seen.check_free(name)?;
@@ -173,7 +183,12 @@ impl Store {
         draft.batch.same(&own, folder_field::MODSEQ, modseq);
         let row = FolderRow { name: name.to_owned(), special_use, subscribed: false };
         draft.batch.put(Space::Directory, keys::folder(bal, id), rows::encode(&row)?);
+        let inherited = match seen.above(name) {
+            Some(parent) => self.draft_inherited(&mut draft, bal, (parent, id))?,
+            None => Vec::new(),
+        };
         self.inner.commit(draft)?;
+        self.put_acl(&inherited);
         Ok(id)
     }
 
@@ -227,10 +242,12 @@ impl Store {
             return Err(StoreError::FolderReserved);
         }
         {
+            let _admin = self.administer_acl(bal)?;
             let _edit = self.inner.edit(bal);
             let seen = self.seen_folders(bal)?;
             seen.find(folder)?;
             self.detach(bal, folder, &seen)?;
+            self.forget_folder_acl(bal, folder);
         }
         self.finish_purges()
     }
@@ -254,6 +271,7 @@ impl Store {
             draft.batch.step(&counters, bal_field::MESSAGES, messages);
             draft.batch.counter_delete(own);
             draft.batch.delete(Space::Directory, keys::folder(bal, folder));
+            Store::draft_folder_acl_removal(&mut draft, bal, folder);
             draft.batch.put(Space::Directory, keys::purge(bal, folder), vec![1]);
             match self.inner.commit(draft) {
                 Err(StoreError::Conflict) => {}

@@ -230,6 +230,59 @@ pub(crate) fn chunk_parts(key: &[u8]) -> Option<(UploadId, u32)> {
     Some((UploadId::read(key)?, u32_at(key, 12)?))
 }
 
+/// Keys of [`Space::Sharing`](crate::engine::Space::Sharing): kind, then the BAL.
+pub(crate) mod sharing {
+    use super::{join, u32_at, u64_at};
+    use palombe_vocabulary::{BalId, FolderId};
+
+    pub(crate) const MEMBER: u8 = b'm';
+    pub(crate) const OPTIONS: u8 = b'o';
+    pub(crate) const ACL: u8 = b'a';
+    /// Folders of other BAL that a member wants in LSUB; the member's BAL comes first.
+    pub(crate) const SUBSCRIPTION: u8 = b'u';
+    pub(crate) const KINDS: [u8; 4] = [MEMBER, OPTIONS, ACL, SUBSCRIPTION];
+
+    pub(crate) fn bal_rows(kind: u8, bal: BalId) -> Vec<u8> {
+        join(&[&[kind], &bal.0.to_be_bytes()])
+    }
+
+    pub(crate) fn bal_of(key: &[u8]) -> Option<BalId> {
+        u64_at(key, 1).map(BalId)
+    }
+
+    pub(crate) fn member(bal: BalId, member: BalId) -> Vec<u8> {
+        join(&[&bal_rows(MEMBER, bal), &member.0.to_be_bytes()])
+    }
+
+    pub(crate) fn member_parts(key: &[u8]) -> Option<(BalId, BalId)> {
+        Some((bal_of(key)?, BalId(u64_at(key, 9)?)))
+    }
+
+    pub(crate) fn acl_rows(bal: BalId, folder: FolderId) -> Vec<u8> {
+        join(&[&bal_rows(ACL, bal), &folder.0.to_be_bytes()])
+    }
+
+    pub(crate) fn acl(bal: BalId, folder: FolderId, member: BalId) -> Vec<u8> {
+        join(&[&acl_rows(bal, folder), &member.0.to_be_bytes()])
+    }
+
+    pub(crate) fn acl_parts(key: &[u8]) -> Option<(BalId, FolderId, BalId)> {
+        Some((bal_of(key)?, FolderId(u32_at(key, 9)?), BalId(u64_at(key, 13)?)))
+    }
+
+    pub(crate) fn subscriptions(member: BalId, bal: BalId) -> Vec<u8> {
+        join(&[&bal_rows(SUBSCRIPTION, member), &bal.0.to_be_bytes()])
+    }
+
+    pub(crate) fn subscription(member: BalId, bal: BalId, folder: FolderId) -> Vec<u8> {
+        join(&[&subscriptions(member, bal), &folder.0.to_be_bytes()])
+    }
+
+    pub(crate) fn subscription_parts(key: &[u8]) -> Option<(BalId, BalId, FolderId)> {
+        Some((bal_of(key)?, BalId(u64_at(key, 9)?), FolderId(u32_at(key, 17)?)))
+    }
+}
+
 // Queue
 
 pub(crate) const QUEUE_ITEMS: &[u8] = b"i";

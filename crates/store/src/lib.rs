@@ -13,6 +13,7 @@
 //! [`Store::check`] verifies what stands here.
 
 mod accept;
+mod acl;
 mod blob;
 mod check;
 mod directory;
@@ -23,11 +24,13 @@ mod folder;
 mod journal;
 mod keys;
 pub mod limits;
+mod members;
 mod message;
 #[cfg(test)]
 mod model;
 mod queue;
 mod retention;
+mod rights;
 mod rows;
 mod search;
 mod spool;
@@ -44,6 +47,8 @@ pub use error::StoreError;
 pub use search::{
     Candidates, PendingMessage, SearchField, SearchMerge, SearchQuery, SearchStats, SearchTerms,
 };
+pub use members::{Member, SeenMode, SharingOptions};
+pub use rights::{FolderRights, MemberRights};
 pub use spool::{Spool, SpooledBlob};
 pub use store::{Listener, Store};
 pub use words::*;

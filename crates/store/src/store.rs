@@ -7,6 +7,7 @@ use crate::engine::{
     RocksSettings, Space,
 };
 use crate::keys::{self, UploadId, global};
+use crate::members::Sharing;
 use crate::{News, StoreError, StoreSettings, StoreStats};
 use palombe_vocabulary::BalId;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) settings: StoreSettings,
     pub(crate) directory: RwLock<Directory>,
+    pub(crate) sharing: RwLock<Sharing>,
     /// Held by whoever changes the directory.
     pub(crate) admin: Mutex<()>,
     edits: Vec<Mutex<()>>,
@@ -80,10 +82,12 @@ impl Store {
         let search_key = secret(&engine, "search-key")?;
         let living: Vec<BalId> = directory.living().map(|bal| bal.id).collect();
         let unplanted = crate::search::prepare(&engine, &living)?;
+        let sharing = engine.read(|r| Sharing::load(r))?;
         let inner = Inner {
             engine,
             settings: settings.clone(),
             directory: RwLock::new(directory),
+            sharing: RwLock::new(sharing),
             admin: Mutex::new(()),
             edits: (0..EDIT_LOCKS).map(|_| Mutex::new(())).collect(),
             listeners: RwLock::default(),
@@ -207,7 +211,7 @@ impl Inner {
         }
     }
 
-    fn tell(&self, news: &[News]) {
+    pub(crate) fn tell(&self, news: &[News]) {
         if news.is_empty() {
             return;
         }

@@ -1,5 +1,7 @@
 //! The administration interface: JSON over HTTP/1.1 on a Unix socket.
 
+mod members;
+
 use crate::limits::{BODY_BYTES_MAX, ROWS_DEFAULT, ROWS_MAX};
 use crate::reply::ApiError;
 use crate::views::{
@@ -7,7 +9,7 @@ use crate::views::{
     PasswordBody, QueueView, check_view, stats_view,
 };
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use palombe_access::hash_password;
 use palombe_driver::{Pool, Shutdown};
@@ -86,6 +88,9 @@ fn router(admin: Admin) -> Router {
         .route("/v1/bals", get(bal_list).post(bal_add))
         .route("/v1/bals/{address}", get(bal_show).delete(bal_delete))
         .route("/v1/bals/{address}/password", post(bal_password))
+        .route("/v1/bals/{address}/members", get(members::list).post(members::add))
+        .route("/v1/bals/{address}/members/{member}", delete(members::remove))
+        .route("/v1/bals/{address}/sharing", get(members::options).post(members::set_options))
         .route("/v1/bals/{address}/{verb}", post(bal_verb))
         .route("/v1/queue", get(queue_list))
         .route("/v1/queue/{id}", get(queue_show).delete(queue_drop))

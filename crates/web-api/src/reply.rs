@@ -46,7 +46,10 @@ fn store_status(error: &StoreError) -> StatusCode {
         StoreError::AlreadyExists(..) | StoreError::NeverReused(..) | StoreError::Conflict => {
             StatusCode::CONFLICT
         }
-        StoreError::UnknownBal | StoreError::UnknownFolder => StatusCode::NOT_FOUND,
+        StoreError::UnknownBal | StoreError::UnknownFolder | StoreError::UnknownMember => {
+            StatusCode::NOT_FOUND
+        }
+        StoreError::OwnMember | StoreError::TooMany(_) => StatusCode::CONFLICT,
         StoreError::Full => StatusCode::INSUFFICIENT_STORAGE,
         error if error.is_temporary() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,7 +1,7 @@
 //! Commands that ask the running server: domain, bal, queue, journal, status.
 
 use super::show;
-use crate::cli::{BalAdd, BalCommand, DomainCommand, JournalList, QueueCommand};
+use crate::cli::{BalAdd, BalCommand, DomainCommand, JournalList, MemberCommand, QueueCommand};
 use crate::client::{Client, query, segment};
 use crate::table::{print_object, print_rows};
 use anyhow::{Context, bail};
@@ -65,10 +65,40 @@ pub async fn bal(client: &Client, json: bool, command: BalCommand) -> anyhow::Re
             let value = client.post(&format!("{}/password", path(&address)), &body).await?;
             show(json, &value, |_| println!("password changed: {address}"))
         }
+        BalCommand::Member(command) => member(client, json, command).await,
+        BalCommand::Sharing { address, seen } => {
+            let path = format!("{}/sharing", path(&address));
+            let value = match seen {
+                Some(seen) => client.post(&path, &json!({ "seen": seen })).await?,
+                None => client.get(&path).await?,
+            };
+            show(json, &value, print_object)
+        }
         BalCommand::Delete { address, yes } => {
             confirm(yes, &format!("Delete {address} and its content for ever?"))?;
             let value = client.delete(&path(&address)).await?;
             show(json, &value, |_| println!("deleted: {address}"))
+        }
+    }
+}
+
+/// `palombe bal member …`
+async fn member(client: &Client, json: bool, command: MemberCommand) -> anyhow::Result<()> {
+    let path = |address: &str| format!("/v1/bals/{}/members", segment(address));
+    match command {
+        MemberCommand::Add { address, member, rights } => {
+            let body = json!({ "member": member, "rights": rights });
+            let value = client.post(&path(&address), &body).await?;
+            show(json, &value, |v| println!("member of {address}: {}", text(v, "member")))
+        }
+        MemberCommand::List(a) => {
+            let value = client.get(&path(&a.address)).await?;
+            show(json, &value, |v| print_rows(v, &["member", "rights", "since"]))
+        }
+        MemberCommand::Remove { address, member } => {
+            let path = format!("{}/{}", path(&address), segment(&member));
+            let value = client.delete(&path).await?;
+            show(json, &value, |_| println!("no longer a member of {address}: {member}"))
         }
     }
 }

@@ -51,10 +51,12 @@ pub(crate) enum Space {
     Search,
     /// Search index: blocks of posting lists.
     Postings,
+    /// Members of BAL, rights in folders, what is one member's own.
+    Sharing,
 }
 
 impl Space {
-    pub(crate) const ALL: [Space; 12] = [
+    pub(crate) const ALL: [Space; 13] = [
         Space::Directory,
         Space::Counters,
         Space::Messages,
@@ -67,6 +69,7 @@ impl Space {
         Space::Journal,
         Space::Search,
         Space::Postings,
+        Space::Sharing,
     ];
 }
 

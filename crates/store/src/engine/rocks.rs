@@ -59,6 +59,7 @@ impl Space {
             Space::Journal => "journal",
             Space::Search => "search",
             Space::Postings => "postings",
+            Space::Sharing => "sharing",
         }
     }
 }

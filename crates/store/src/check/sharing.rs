@@ -1,0 +1,71 @@
+//! Rows about sharing: both ends live, folders exist, rights are of members.
+
+use super::{Check, Result};
+use crate::engine::Space;
+use crate::keys::{self, sharing};
+use crate::{acl, members, rows};
+use palombe_vocabulary::{BalId, BalStatus, FolderId};
+
+impl Check<'_> {
+    pub(super) fn sharing(&mut self) -> Result<()> {
+        self.each(Space::Sharing, &[], |check, key, value| {
+            match key.first().copied().unwrap_or_default() {
+                sharing::MEMBER => check.member(key, value),
+                sharing::OPTIONS => {
+                    let bal = sharing::bal_of(key).ok_or_else(|| rows::damaged("options"))?;
+                    members::options_of(value)?;
+                    check.lives(bal, "has options")
+                }
+                sharing::ACL => check.acl(key, value),
+                sharing::SUBSCRIPTION => {
+                    let (member, bal, _) = sharing::subscription_parts(key)
+                        .ok_or_else(|| rows::damaged("a subscription key"))?;
+                    check.is_member(bal, member, "a subscription")
+                }
+                kind => {
+                    check.problem(|| format!("a row about sharing of the unknown kind {kind}"));
+                    Ok(())
+                }
+            }
+        })
+    }
+
+    fn lives(&mut self, bal: BalId, what: &str) -> Result<()> {
+        let row = self.reader.get(Space::Directory, &keys::bal(bal))?;
+        let row = row.map(|row| rows::decode::<rows::StoredBal>(&row, "a BAL row")).transpose()?;
+        let living = row.map(crate::Bal::from).is_some_and(|b| b.status != BalStatus::Deleted);
+        self.expect(living, || format!("BAL {bal} {what} and does not live"));
+        Ok(())
+    }
+
+    fn is_member(&mut self, bal: BalId, member: BalId, what: &str) -> Result<()> {
+        let found = self.reader.get(Space::Sharing, &sharing::member(bal, member))?.is_some();
+        self.expect(found, || {
+            format!("{what} of BAL {member} in BAL {bal}, where it is no member")
+        });
+        Ok(())
+    }
+
+    fn folder_lives(&mut self, bal: BalId, folder: FolderId, what: &str) -> Result<()> {
+        let found = self.reader.get(Space::Directory, &keys::folder(bal, folder))?.is_some();
+        self.expect(found, || {
+            format!("{what} for folder {folder} of BAL {bal}, which is not there")
+        });
+        Ok(())
+    }
+
+    fn member(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let member = members::member_of(key, value)?;
+        self.expect(member.bal != member.member, || {
+            format!("BAL {} is a member of itself", member.bal)
+        });
+        self.lives(member.bal, "has a member")?;
+        self.lives(member.member, "is a member")
+    }
+
+    fn acl(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let entry = acl::entry_of(key, value)?;
+        self.is_member(entry.bal, entry.member, "rights")?;
+        self.folder_lives(entry.bal, entry.folder, "rights")
+    }
+}
