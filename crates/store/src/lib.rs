@@ -16,6 +16,7 @@ mod accept;
 mod acl;
 mod blob;
 mod check;
+mod deed;
 mod directory;
 mod draft;
 mod engine;
@@ -43,6 +44,7 @@ mod words;
 
 pub use accept::OnAccepted;
 pub use check::CheckDepth;
+pub use deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
 pub use error::StoreError;
 pub use search::{
     Candidates, PendingMessage, SearchField, SearchMerge, SearchQuery, SearchStats, SearchTerms,

@@ -1,5 +1,6 @@
 //! Messages of a folder: views, changes, flags, copies, moves, removals.
 
+use crate::deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
 use crate::directory::counter;
 use crate::draft::{Arrival, Draft};
 use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
@@ -153,6 +154,21 @@ impl Store {
         change: &FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<FlagOutcome, StoreError> {
+        let (change, scope) = (change.clone(), FlagScope::ALL);
+        let update = FlagUpdate { change, unchanged_since, scope, deed: None };
+        self.flags_update_by((bal, folder), uids, &update)
+    }
+
+    /// The same, by somebody who may not change every flag, or in whose name the journal tells it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn flags_update_by(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        uids: &[Uid],
+        update: &FlagUpdate,
+    ) -> Result<FlagOutcome, StoreError> {
         let _edit = self.inner.edit(bal);
         let seen = self.seen(bal, folder, uids)?;
         let mut outcome = FlagOutcome::default();
@@ -160,11 +176,11 @@ impl Store {
         draft.edits(bal, seen.edit);
         let mut new_modseq = Vec::new();
         for (uid, row) in seen.messages {
-            if unchanged_since.is_some_and(|since| row.modseq > since.0) {
+            if update.unchanged_since.is_some_and(|since| row.modseq > since.0) {
                 outcome.conflicts.push(uid);
                 continue;
             }
-            let flags = changed(&row.flags, change)?;
+            let flags = update.scope.cut(&row.flags, changed(&row.flags, &update.change)?);
             if flags != row.flags {
                 draft.flag(bal, folder, uid, (&row, &flags));
                 new_modseq.push(outcome.changed.len());
@@ -172,6 +188,10 @@ impl Store {
             outcome.changed.push(MetaRow { flags, ..row }.meta(uid));
         }
         if !new_modseq.is_empty() {
+            if let Some(deed) = &update.deed {
+                let told: Vec<Uid> = new_modseq.iter().map(|at| outcome.changed[*at].uid).collect();
+                deed.tell_flags(&mut draft, (bal, folder), &told, &update.change);
+            }
             let step = draft.modseq(bal);
             let modseq = ModSeq(self.inner.commit(draft)?.steps.u64(step));
             for at in new_modseq {
@@ -193,9 +213,7 @@ impl Store {
         to: FolderId,
         now: Timestamp,
     ) -> Result<CopyOutcome, StoreError> {
-        self.inner.check_room()?;
-        let quota = self.living_bal(bal)?.quota_bytes;
-        self.carry(bal, (from, to), uids, now, Some(quota))
+        self.carry(&within(CarryMode::Copy, bal, (from, to), uids), now)
     }
 
     /// Moves messages, all or none (RFC 6851).
@@ -210,45 +228,53 @@ impl Store {
         to: FolderId,
         now: Timestamp,
     ) -> Result<CopyOutcome, StoreError> {
-        self.living_bal(bal)?;
-        self.carry(bal, (from, to), uids, now, None)
+        self.carry(&within(CarryMode::Move, bal, (from, to), uids), now)
     }
 
-    /// A copy when there is a quota to keep, a move otherwise.
-    fn carry(
-        &self,
-        bal: BalId,
-        (from, to): (FolderId, FolderId),
-        uids: &[Uid],
-        now: Timestamp,
-        copy_quota: Option<u64>,
-    ) -> Result<CopyOutcome, StoreError> {
-        let _edit = self.inner.edit(bal);
-        let seen = self.seen(bal, from, uids)?;
-        let target = self.inner.read(|r| Numbers::read(r, bal, to))?;
-        let target = target.ok_or(StoreError::UnknownFolder)?;
+    /// Copies or moves messages, all or none, from one BAL to another too: one batch takes them out there and files
+    /// them here. What comes in counts against the quota of the BAL that takes it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownBal`], [`StoreError::UnknownFolder`], [`StoreError::OverQuota`], or the engine's.
+    pub fn carry(&self, what: &Carriage, now: Timestamp) -> Result<CopyOutcome, StoreError> {
+        let ((source, from), (target, to)) = (what.from, what.to);
+        let grows = what.mode == CarryMode::Copy || source != target;
+        if grows {
+            self.inner.check_room()?;
+        }
+        self.living_bal(source)?;
+        let quota = self.living_bal(target)?.quota_bytes;
+        // The target needs no lock: nothing of it is read that a delivery might not change as well.
+        let _edit = self.inner.edit(source);
+        let seen = self.seen(source, from, &what.uids)?;
+        let numbers = self.inner.read(|r| Numbers::read(r, target, to))?;
+        let numbers = numbers.ok_or(StoreError::UnknownFolder)?;
         if seen.messages.is_empty() {
-            return Ok(CopyOutcome { uid_validity: target.uid_validity, pairs: Vec::new() });
+            return Ok(CopyOutcome { uid_validity: numbers.uid_validity, pairs: Vec::new() });
         }
         let mut draft = self.draft(Durability::Synced);
-        draft.edits(bal, seen.edit);
-        if let Some(quota) = copy_quota {
-            draft.quota(bal, quota);
+        draft.edits(source, seen.edit);
+        if grows {
+            draft.quota(target, quota);
         }
-        let validity = draft.validity(bal, to);
+        let validity = draft.validity(target, to);
         let mut steps = Vec::with_capacity(seen.messages.len());
         for (uid, row) in &seen.messages {
-            let body = self.inner.read(|r| body_row(r, bal, from, *uid))?;
-            if copy_quota.is_none() {
-                draft.vanish(bal, from, *uid, (row, &body.digest));
+            let body = self.inner.read(|r| body_row(r, source, from, *uid))?;
+            if what.mode == CarryMode::Move {
+                draft.vanish(source, from, *uid, (row, &body.digest));
             }
             let arrival = Arrival {
-                flags: row.flags.clone(),
+                flags: what.scope.cut(&Flags::default(), row.flags.clone()),
                 internal_date: row.internal_date,
                 saved_at: now,
                 body,
             };
-            steps.push((*uid, draft.arrive(bal, to, &arrival).uid));
+            steps.push((*uid, draft.arrive(target, to, &arrival).uid));
+        }
+        if let Some(deed) = &what.deed {
+            let uids: Vec<Uid> = seen.messages.iter().map(|(uid, _)| *uid).collect();
+            deed.tell_carriage(&mut draft, what, &uids);
         }
         let committed = self.inner.commit(draft)?;
         Ok(CopyOutcome {
@@ -270,6 +296,19 @@ impl Store {
         folder: FolderId,
         uids: &[Uid],
     ) -> Result<Vec<Uid>, StoreError> {
+        self.expunge_by((bal, folder), uids, None)
+    }
+
+    /// The same, by somebody in whose name the journal tells it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn expunge_by(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        uids: &[Uid],
+        deed: Option<&Deed>,
+    ) -> Result<Vec<Uid>, StoreError> {
         let _edit = self.inner.edit(bal);
         let seen = self.seen(bal, folder, uids)?;
         if seen.messages.is_empty() {
@@ -281,9 +320,19 @@ impl Store {
             let body = self.inner.read(|r| body_row(r, bal, folder, *uid))?;
             draft.vanish(bal, folder, *uid, (row, &body.digest));
         }
+        let gone: Vec<Uid> = seen.messages.into_iter().map(|(uid, _)| uid).collect();
+        if let Some(deed) = deed {
+            deed.tell_expunge(&mut draft, (bal, folder), &gone);
+        }
         self.inner.commit(draft)?;
-        Ok(seen.messages.into_iter().map(|(uid, _)| uid).collect())
+        Ok(gone)
     }
+}
+
+fn within(mode: CarryMode, bal: BalId, (from, to): (FolderId, FolderId), uids: &[Uid]) -> Carriage {
+    let uids = uids.to_vec();
+    let (from, to, scope) = ((bal, from), (bal, to), FlagScope::ALL);
+    Carriage { mode, from, uids, to, scope, deed: None }
 }
 
 /// Ranges of UIDs, first and last, ascending.
