@@ -46,11 +46,11 @@ pub use accept::OnAccepted;
 pub use check::CheckDepth;
 pub use deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
 pub use error::StoreError;
+pub use members::{Member, SeenMode, SharingOptions};
+pub use rights::{FolderRights, MemberRights};
 pub use search::{
     Candidates, PendingMessage, SearchField, SearchMerge, SearchQuery, SearchStats, SearchTerms,
 };
-pub use members::{Member, SeenMode, SharingOptions};
-pub use rights::{FolderRights, MemberRights};
 pub use spool::{Spool, SpooledBlob};
 pub use store::{Listener, Store};
 pub use words::*;
