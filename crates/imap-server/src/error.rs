@@ -84,6 +84,8 @@ pub(crate) enum Gone {
     BalClosed,
     #[error("a folder was deleted under the session")]
     Deleted,
+    #[error("the folder changed more than its change log keeps")]
+    Outdated,
     #[error("the client said LOGOUT")]
     Logout,
 }

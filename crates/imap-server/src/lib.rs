@@ -17,6 +17,7 @@ mod fetch;
 pub mod limits;
 mod metrics;
 mod reply;
+mod rows;
 mod searching;
 mod selected;
 mod session;

@@ -32,3 +32,5 @@ pub const IDLE_LINE_BYTES_MAX: usize = 4;
 pub const BAL_CHECK_PERIOD: Duration = Duration::from_secs(60);
 /// Longest text of a client's ID that is logged.
 pub const ID_TEXT_BYTES_MAX: usize = 100;
+/// Messages in one chunk of a folder's rows: what a change of one of them copies.
+pub const CHUNK_ROWS: usize = 512;

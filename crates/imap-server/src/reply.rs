@@ -142,6 +142,7 @@ pub(crate) fn bye(gone: Gone) -> Option<&'static str> {
         Gone::LoginFailures => "BYE Too many failed logins",
         Gone::BalClosed => "BYE The account is not available",
         Gone::Deleted => "BYE The selected mailbox was deleted",
+        Gone::Outdated => "BYE The selected mailbox changed too much; select it again",
     })
 }
 

@@ -6,17 +6,23 @@
 use crate::error::Failure;
 use crate::fetch::{Source, read_range};
 use crate::limits::{SEARCH_PART_BYTES_MAX, SEARCH_SLICE};
-use crate::selected::{Row, Selected};
+use crate::rows::{Row, Rows};
+use crate::selected::Selected;
 use palombe_imap_proto::{Day, Ranges, SearchCommand, SearchKey, Selector, SequenceSet};
 use palombe_message::{contains_folded, decode_text, fold_for_search, header};
 use palombe_store::Store;
 use palombe_vocabulary::{BalId, FolderId, Timestamp};
 use std::cell::OnceCell;
-use std::sync::Arc;
 use std::time::Instant;
 
+/// A row as this session sees it.
+struct Seen<'a> {
+    row: Row<'a>,
+    recent: bool,
+}
+
 /// A test of a row and its index.
-type RowTest = Box<dyn Fn(usize, &Row) -> bool + Send + Sync>;
+type RowTest = Box<dyn Fn(usize, &Seen<'_>) -> bool + Send + Sync>;
 
 /// A search key with its strings decoded and its sets resolved.
 enum Key {
@@ -78,7 +84,7 @@ struct Compiler<'a> {
     uses_modseq: bool,
 }
 
-fn row(test: impl Fn(usize, &Row) -> bool + Send + Sync + 'static) -> Key {
+fn row(test: impl Fn(usize, &Seen<'_>) -> bool + Send + Sync + 'static) -> Key {
     Key::Row(Box::new(test))
 }
 
@@ -116,7 +122,7 @@ impl Compiler<'_> {
             SearchKey::ModSeq(since) => {
                 self.uses_modseq = true;
                 let since = *since;
-                row(move |_, row| row.meta.modseq.0 >= since)
+                row(move |_, row| row.row.modseq().0 >= since)
             }
             other => self.row_key(other),
         })
@@ -125,18 +131,18 @@ impl Compiler<'_> {
     fn row_key(&self, key: &SearchKey) -> Key {
         let now = self.now;
         match key {
-            SearchKey::Answered => row(|_, row| row.meta.flags.answered),
-            SearchKey::Deleted => row(|_, row| row.meta.flags.deleted),
-            SearchKey::Draft => row(|_, row| row.meta.flags.draft),
-            SearchKey::Flagged => row(|_, row| row.meta.flags.flagged),
-            SearchKey::Seen => row(|_, row| row.meta.flags.seen),
+            SearchKey::Answered => row(|_, row| row.row.answered()),
+            SearchKey::Deleted => row(|_, row| row.row.deleted()),
+            SearchKey::Draft => row(|_, row| row.row.draft()),
+            SearchKey::Flagged => row(|_, row| row.row.flagged()),
+            SearchKey::Seen => row(|_, row| row.row.seen()),
             SearchKey::Recent => row(|_, row| row.recent),
             SearchKey::Old => row(|_, row| !row.recent),
-            SearchKey::New => row(|_, row| row.recent && !row.meta.flags.seen),
+            SearchKey::New => row(|_, row| row.recent && !row.row.seen()),
             SearchKey::Keyword(word) => {
                 let word = word.clone();
                 row(move |_, row| {
-                    row.meta.flags.keywords.iter().any(|k| k.eq_ignore_ascii_case(&word))
+                    row.row.keywords().iter().any(|k| k.eq_ignore_ascii_case(&word))
                 })
             }
             SearchKey::Before(day) => day_key(*day, |date, day| date < day),
@@ -144,20 +150,20 @@ impl Compiler<'_> {
             SearchKey::Since(day) => day_key(*day, |date, day| date >= day),
             SearchKey::Larger(size) => {
                 let size = *size;
-                row(move |_, row| row.meta.size > size)
+                row(move |_, row| row.row.size() > size)
             }
             SearchKey::Smaller(size) => {
                 let size = *size;
-                row(move |_, row| row.meta.size < size)
+                row(move |_, row| row.row.size() < size)
             }
             // RFC 5032 2: seconds before now.
             SearchKey::Older(secs) => {
                 let border = now.plus_secs(-i64::try_from(*secs).unwrap_or(i64::MAX));
-                row(move |_, row| row.meta.internal_date <= border)
+                row(move |_, row| row.row.internal_date() <= border)
             }
             SearchKey::Younger(secs) => {
                 let border = now.plus_secs(-i64::try_from(*secs).unwrap_or(i64::MAX));
-                row(move |_, row| row.meta.internal_date >= border)
+                row(move |_, row| row.row.internal_date() >= border)
             }
             // RFC 8514 4.3
             SearchKey::SavedBefore(day) => saved_key(*day, |date, day| date < day),
@@ -183,16 +189,16 @@ impl Compiler<'_> {
 
     fn set(&self, set: &SequenceSet, by: Selector) -> Result<Key, Failure> {
         // A sequence number that is not there matches nothing: clients search what they believe to exist.
-        let rows = &self.selected.rows;
+        let rows = self.selected.rows();
         if *set == SequenceSet::Saved {
             let saved = self.selected.saved();
-            return Ok(row(move |_, row| saved.contains(row.meta.uid.0)));
+            return Ok(row(move |_, row| saved.contains(row.row.uid().0)));
         }
         let last_number = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        let last_uid = rows.last().map_or(0, |row| row.meta.uid.0);
+        let last_uid = rows.last_uid();
         let ranges: Ranges = set.ranges(if by == Selector::Uid { last_uid } else { last_number });
         Ok(match by {
-            Selector::Uid => row(move |_, row| ranges.contains(row.meta.uid.0)),
+            Selector::Uid => row(move |_, row| ranges.contains(row.row.uid().0)),
             Selector::Sequence => {
                 row(move |index, _| u32::try_from(index + 1).is_ok_and(|n| ranges.contains(n)))
             }
@@ -201,11 +207,11 @@ impl Compiler<'_> {
 }
 
 fn saved_key(day: Day, test: fn(Day, Day) -> bool) -> Key {
-    row(move |_, row| Day::of(row.meta.saved_at).is_some_and(|date| test(date, day)))
+    row(move |_, row| Day::of(row.row.saved_at()).is_some_and(|date| test(date, day)))
 }
 
 fn day_key(day: Day, test: fn(Day, Day) -> bool) -> Key {
-    row(move |_, row| Day::of(row.meta.internal_date).is_some_and(|date| test(date, day)))
+    row(move |_, row| Day::of(row.row.internal_date()).is_some_and(|date| test(date, day)))
 }
 
 impl Key {
@@ -237,7 +243,7 @@ impl Key {
             }
             Key::Or(pair) => pair.0.matches(message)? || pair.1.matches(message)?,
             Key::Not(key) => !key.matches(message)?,
-            Key::Row(test) => test(message.index, message.row),
+            Key::Row(test) => test(message.index, &message.row),
             Key::Header { name, text } => header::search(message.header()?, name, text),
             Key::EmailId(id) => {
                 message.source()?.is_some_and(|(source, _)| source.stored.email_id == *id)
@@ -257,7 +263,7 @@ impl Key {
 struct Message<'a> {
     store: Option<(&'a Store, BalId, FolderId)>,
     index: usize,
-    row: &'a Row,
+    row: Seen<'a>,
     source: OnceCell<Option<(Source, Vec<u8>)>>,
 }
 
@@ -268,7 +274,7 @@ impl Message<'_> {
             return Ok(source.as_ref());
         }
         let Some((store, bal, folder)) = self.store else { return Ok(None) };
-        let source = match store.message(bal, folder, self.row.meta.uid)? {
+        let source = match store.message(bal, folder, self.row.row.uid())? {
             None => None,
             Some(stored) => {
                 let source = Source::open(store, stored)?;
@@ -330,7 +336,7 @@ pub(crate) struct Found {
 pub(crate) struct Hunt {
     bal: BalId,
     folder: FolderId,
-    rows: Arc<Vec<Row>>,
+    rows: Rows,
     criteria: Criteria,
     at: usize,
     found: Found,
@@ -340,7 +346,7 @@ impl Hunt {
     pub(crate) fn new(
         bal: BalId,
         folder: FolderId,
-        rows: Arc<Vec<Row>>,
+        rows: Rows,
         criteria: Criteria,
     ) -> Self {
         let found = Found { indexes: Vec::new(), expunged: false };
@@ -380,10 +386,16 @@ impl Hunt {
     fn examine(&mut self, store: Option<&Store>) -> Result<(), Failure> {
         let index = self.at;
         self.at += 1;
+        let Some(row) = self.rows.get(index) else { return Ok(()) };
+        if row.is_hollow() {
+            self.found.expunged = true;
+            return Ok(());
+        }
+        let row = Seen { recent: self.rows.is_recent(&row), row };
         let message = Message {
             store: store.map(|store| (store, self.bal, self.folder)),
             index,
-            row: &self.rows[index],
+            row,
             source: OnceCell::new(),
         };
         let matches = self.criteria.key.matches(&message)?;

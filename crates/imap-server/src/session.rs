@@ -8,7 +8,8 @@ use crate::error::{Failure, Gone, Stop};
 use crate::limits::{BAL_CHECK_PERIOD, READ_BYTES};
 use crate::metrics::{Metrics, Present, count};
 use crate::reply::{self, Done, Verdict};
-use crate::selected::{Expunges, Selected};
+use crate::rows::{Last, Rows, Tables, Wants};
+use crate::selected::{Expunges, News, Selected};
 use crate::settings::{CleartextLogin, Settings};
 use crate::wire::Wire;
 use futures_util::FutureExt;
@@ -17,7 +18,7 @@ use palombe_delivery::Delivery;
 use palombe_driver::{Bus, Connection, Pool, Shutdown, Wakes};
 use palombe_imap_proto::{Bad, Event, Receiver, State};
 use palombe_store::{Store, StoreError};
-use palombe_vocabulary::{BalId, SessionId};
+use palombe_vocabulary::{BalId, SessionId, Uid};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub struct ImapServer {
     pub(crate) house: Arc<House>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Rows of folders, shared between sessions.
+    pub(crate) tables: Arc<Tables>,
     /// Passwords being verified at one time: Argon2id must not take every thread of the pool.
     pub(crate) verifying: Arc<Semaphore>,
 }
@@ -67,7 +70,9 @@ impl ImapServer {
     pub fn new(house: House, settings: Settings) -> Self {
         let verifying = Arc::new(Semaphore::new(settings.logins_at_once_max.max(1)));
         let metrics = Arc::default();
-        ImapServer { house: Arc::new(house), settings: Arc::new(settings), metrics, verifying }
+        let tables = Arc::new(Tables::new(settings.rows_cache_bytes));
+        let (house, settings) = (Arc::new(house), Arc::new(settings));
+        ImapServer { house, settings, metrics, tables, verifying }
     }
 
     /// The counters of this door.
@@ -153,6 +158,17 @@ pub(crate) struct Session {
     pub(crate) peer: SocketAddr,
     pub(crate) id: SessionId,
     login_deadline: Instant,
+}
+
+/// What happened in a folder, and from which UID on messages are recent.
+pub(crate) type Seen = (News, Option<Uid>);
+
+/// Looks what happened in the selected folder. Blocks.
+pub(crate) fn look(tables: &Tables, store: &Store, last: &Last) -> Result<Seen, StoreError> {
+    let news = tables.look(store, last)?;
+    let arrived = news.uid_next() > last.uid_next;
+    let recent = (arrived && last.takes_recent).then(|| store.take_recent(last.bal, last.folder));
+    Ok((news, recent.transpose()?))
 }
 
 /// What follows an event.
@@ -409,23 +425,50 @@ impl Session {
         Ok(pool.run(move || work(&house)).await??)
     }
 
-    /// Takes in what others did to the selected folder; writes nothing.
+    /// Takes in what happened in the selected folder; writes nothing.
     pub(crate) async fn refresh(&mut self) -> Result<(), Stop> {
-        let Stage::Selected(account, selected) = &self.stage else { return Ok(()) };
-        let (bal, folder, since) = (account.open.id(), selected.folder, selected.modseq);
-        let last = selected.uid_next;
-        let recents = !selected.read_only && !self.enabled.rev2;
-        let work = move |store: &Store| {
-            let changes = store.changes(bal, folder, since)?;
-            let arrived = changes.uid_next > last;
-            let recent =
-                (arrived && recents).then(|| store.take_recent(bal, folder)).transpose()?;
-            Ok((changes, recent))
-        };
-        match self.in_store(work).await {
-            Ok((changes, recent)) => {
-                self.selected()?.apply(changes, recent);
-                Ok(())
+        let Some(last) = self.last(Wants::News) else { return Ok(()) };
+        let tables = self.server.tables.clone();
+        let seen = self.in_store(move |store| look(&tables, store, &last)).await;
+        self.take_news(seen)
+    }
+
+    /// The rows of the selected folder, read now if nothing needed them before. What arrived meanwhile is told.
+    pub(crate) async fn rows(&mut self) -> Result<Rows, Stop> {
+        if !self.selected()?.is_loaded()
+            && let Some(last) = self.last(Wants::Rows)
+        {
+            let tables = self.server.tables.clone();
+            let seen = self.in_store(move |store| look(&tables, store, &last)).await;
+            self.take_news(seen)?;
+            // Responses to the command may name messages that arrived since SELECT.
+            let enabled = self.enabled;
+            if let Stage::Selected(_, selected) = &mut self.stage {
+                selected.announce_arrivals(&mut self.wire.out, enabled);
+            }
+        }
+        Ok(self.selected()?.rows())
+    }
+
+    /// Where this session stands in its selected folder.
+    pub(crate) fn last(&self, wants: Wants) -> Option<Last> {
+        let Stage::Selected(_, selected) = &self.stage else { return None };
+        Some(Last {
+            bal: selected.bal,
+            folder: selected.folder,
+            modseq: selected.modseq,
+            uid_next: selected.uid_next,
+            loaded: selected.is_loaded(),
+            wants,
+            takes_recent: !selected.read_only && !self.enabled.rev2,
+        })
+    }
+
+    /// Takes in what [`look`] saw.
+    pub(crate) fn take_news(&mut self, seen: Result<Seen, Stop>) -> Result<(), Stop> {
+        match seen {
+            Ok((news, recent_from)) => {
+                Ok(self.selected()?.take(news, recent_from)?)
             }
             // RFC 2180 3.3: the folder was deleted under us.
             Err(Stop::Failure(Failure::Store(StoreError::UnknownFolder))) => {

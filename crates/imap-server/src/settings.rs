@@ -36,6 +36,8 @@ pub struct Settings {
     pub login_failures_max: u32,
     /// Delay after the first failed login; it doubles with each.
     pub login_failure_delay: Duration,
+    /// Memory for rows of folders that no session has open at the moment, octets; forty for each message.
+    pub rows_cache_bytes: usize,
     /// Limits of the grammar.
     pub limits: Limits,
 }
@@ -53,6 +55,7 @@ impl Default for Settings {
             logins_at_once_max: 2,
             login_failures_max: 4,
             login_failure_delay: Duration::from_secs(1),
+            rows_cache_bytes: 64 * 1024 * 1024,
             limits: Limits::default(),
         }
     }

@@ -325,6 +325,8 @@ impl Store {
                 batch.delete(Space::Directory, keys::folder(id, folder));
                 batch.put(Space::Directory, keys::purge(id, folder), vec![1]);
             }
+            let keywords = keys::keywords_of(id);
+            batch.delete_range(Space::Directory, keywords.clone(), after(&keywords));
             let log = id.0.to_be_bytes().to_vec();
             batch.delete_range(Space::Log, log.clone(), after(&log));
             batch.delete(Space::Directory, keys::log_floor(id));

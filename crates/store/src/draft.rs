@@ -13,6 +13,7 @@ use crate::spool::{Pieces, SpooledBlob};
 use crate::store::refusal;
 use crate::{BlobDigest, Flags, JournalLine, NewQueueItem, News, StoreError};
 use palombe_vocabulary::{BalId, FolderId, ModSeq, QueueId, Timestamp, Uid};
+use std::collections::HashSet;
 
 /// Everything of one change.
 pub(crate) struct Draft {
@@ -21,6 +22,8 @@ pub(crate) struct Draft {
     folders: Vec<FolderDraft>,
     queue_due: Vec<Timestamp>,
     blob_key: [u8; 32],
+    /// Keys of the keywords that this batch notes.
+    keywords: HashSet<Vec<u8>>,
     failed: Option<EngineError>,
 }
 
@@ -106,7 +109,24 @@ impl Draft {
             folders: Vec::new(),
             queue_due: Vec::new(),
             blob_key,
+            keywords: HashSet::new(),
             failed: None,
+        }
+    }
+
+    /// The folder has messages with these keywords, unless `known` has them already.
+    fn keywords(&mut self, bal: BalId, folder: FolderId, (new, known): (&Flags, &Flags)) {
+        for word in &new.keywords {
+            if known.keywords.contains(word) {
+                continue;
+            }
+            let key = keys::keyword(bal, folder, word);
+            if self.keywords.insert(key.clone()) {
+                // A keyword keeps the case in which it was first written.
+                let noted = self.batch.guard(Space::Directory, key.clone());
+                let word = word.as_bytes().to_vec();
+                self.batch.put_when(When::Absent(noted), Space::Directory, key, word);
+            }
         }
     }
 
@@ -195,6 +215,7 @@ impl Draft {
         let body = &arrival.body;
         let size = body.prefix.len() as u64 + body.blob_size;
         self.count(bal, folder, &arrival.flags, size, 1);
+        self.keywords(bal, folder, (&arrival.flags, &Flags::default()));
         let (modseq, validity) = (self.modseq(bal), self.validity(bal, folder));
         let uid = self.batch.step(&keys::folder_counters(bal, folder), folder_field::UID, 1);
         let meta = MetaRow {
@@ -288,6 +309,7 @@ impl Draft {
     ) {
         let modseq = self.modseq(bal);
         let f = self.folder(bal, folder);
+        self.keywords(bal, folder, (new, &old.flags));
         self.folders[f].unseen += i64::from(old.flags.seen) - i64::from(new.seen);
         self.folders[f].deleted += i64::from(new.deleted) - i64::from(old.flags.deleted);
         let row = MetaRow { flags: new.clone(), ..old.clone() };

@@ -3,9 +3,12 @@
 use crate::directory::{counter_row, first_validity};
 use crate::engine::{CounterRow, Direction, Durability, EngineError, Reader, Space, after};
 use crate::keys::{self, bal_field, folder_field};
-use crate::limits::{FOLDER_NAME_BYTES_MAX, FOLDERS_MAX, PURGE_BATCH_MESSAGES};
+use crate::limits::{
+    FOLDER_NAME_BYTES_MAX, FOLDERS_MAX, KEYWORDS_TOLD_MAX, OPENING_ROWS_MAX, PURGE_BATCH_MESSAGES,
+};
+use crate::message::scan_metas;
 use crate::rows::{self, BodyRow, FolderRow};
-use crate::{BlobDigest, Folder, INBOX, SpecialUse, Store, StoreError};
+use crate::{BlobDigest, Folder, INBOX, Opening, Recents, SpecialUse, Store, StoreError};
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
 
 /// Levels of a folder name.
@@ -74,6 +77,67 @@ fn folder_of(id: FolderId, row: FolderRow, counters: CounterRow) -> Folder {
     }
 }
 
+/// Keywords in use in a folder, some of them where there are too many.
+fn keywords_of(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: FolderId,
+) -> Result<Vec<String>, EngineError> {
+    let from = keys::keywords(bal, folder);
+    let mut words = Vec::new();
+    reader.scan(Space::Directory, &from, &after(&from), Direction::Up, &mut |_, value| {
+        let word = std::str::from_utf8(value).map_err(|_| rows::damaged("a keyword row"))?;
+        words.push(word.to_owned());
+        Ok(words.len() < KEYWORDS_TOLD_MAX)
+    })?;
+    Ok(words)
+}
+
+/// Messages from this UID on: counted where they are few, else the most that there may be.
+fn recent(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: &Folder,
+    from: Uid,
+) -> Result<u64, EngineError> {
+    let width = u64::from(folder.uid_next.0.saturating_sub(from.0));
+    let holes = u64::from(folder.uid_next.0.saturating_sub(1)).saturating_sub(folder.messages);
+    if width == 0 || holes == 0 {
+        return Ok(width);
+    }
+    let (mut found, mut seen) = (0, 0);
+    let to = after(&keys::messages(bal, folder.id));
+    let from = keys::message(bal, folder.id, from);
+    reader.scan(Space::Messages, &from, &to, Direction::Up, &mut |_, _| {
+        found += 1;
+        seen += 1;
+        Ok(seen < OPENING_ROWS_MAX)
+    })?;
+    let all = seen < OPENING_ROWS_MAX;
+    Ok(if all { found } else { width.min(folder.messages) })
+}
+
+/// Sequence number of the first message without `\Seen`, when it stands near the beginning (RFC 3501 6.3.1).
+fn first_unseen(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: &Folder,
+) -> Result<Option<u32>, EngineError> {
+    if folder.unseen == 0 {
+        return Ok(None);
+    }
+    let from = keys::messages(bal, folder.id);
+    let (mut number, mut found) = (0, None);
+    scan_metas(reader, (from.clone(), after(&from)), &mut |meta| {
+        number += 1;
+        if !meta.flags.seen {
+            found = Some(number);
+        }
+        Ok(found.is_none() && (number as usize) < OPENING_ROWS_MAX)
+    })?;
+    Ok(found)
+}
+
 /// 1 to 1000 octets, no control characters, no empty level.
 fn check_name(name: &str) -> Result<(), StoreError> {
     let fine = name.len() <= FOLDER_NAME_BYTES_MAX
@@ -132,6 +196,56 @@ impl Store {
             }
             Ok(out)
         })
+    }
+
+    /// What the opening of a folder tells, from its counters and a bounded number of rows, whatever its size.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownBal`], [`StoreError::UnknownFolder`] when none bears the name, or the engine's.
+    pub fn folder_open(
+        &self,
+        bal: BalId,
+        name: &str,
+        recents: Recents,
+    ) -> Result<Opening, StoreError> {
+        self.living_bal(bal)?;
+        let found = self.inner.read(|r| {
+            let mut rows = rows_of(r, bal)?.into_iter();
+            Ok(rows.find(|(_, row)| row.name == name))
+        })?;
+        let (id, row) = found.ok_or(StoreError::UnknownFolder)?;
+        let taken = match recents {
+            Recents::Take => Some(self.take_recent(bal, id)?),
+            Recents::Look | Recents::Without => None,
+        };
+        let opening = self.inner.read(|r| {
+            let Some(counters) = counter_row(r, &keys::folder_counters(bal, id))? else {
+                return Ok(None);
+            };
+            let folder = folder_of(id, row, counters);
+            let recent_from = match recents {
+                Recents::Without => None,
+                Recents::Take | Recents::Look => Some(taken.unwrap_or(folder.recent_from)),
+            };
+            Ok(Some(Opening {
+                keywords: keywords_of(r, bal, id)?,
+                recent: recent_from.map_or(Ok(0), |from| recent(r, bal, &folder, from))?,
+                first_unseen: first_unseen(r, bal, &folder)?,
+                recent_from,
+                folder,
+            }))
+        })?;
+        opening.ok_or(StoreError::UnknownFolder)
+    }
+
+    /// Messages of a folder with `\Deleted`, from its counters.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownFolder`], or the engine's.
+    pub fn folder_deleted(&self, bal: BalId, folder: FolderId) -> Result<u64, StoreError> {
+        let row = self.inner.read(|r| counter_row(r, &keys::folder_counters(bal, folder)))?;
+        let row = row.ok_or(StoreError::UnknownFolder)?;
+        Ok(row.0[folder_field::DELETED].unsigned_abs())
     }
 
     fn seen_folders(&self, bal: BalId) -> Result<Seen, StoreError> {
@@ -272,6 +386,8 @@ impl Store {
             draft.batch.counter_delete(own);
             draft.batch.delete(Space::Directory, keys::folder(bal, folder));
             Store::draft_folder_acl_removal(&mut draft, bal, folder);
+            let keywords = keys::keywords(bal, folder);
+            draft.batch.delete_range(Space::Directory, keywords.clone(), after(&keywords));
             draft.batch.put(Space::Directory, keys::purge(bal, folder), vec![1]);
             match self.inner.commit(draft) {
                 Err(StoreError::Conflict) => {}

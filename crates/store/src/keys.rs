@@ -80,6 +80,21 @@ pub(crate) fn folder(bal: BalId, folder: FolderId) -> Vec<u8> {
     join(&[b"f", &bal.0.to_be_bytes(), &folder.0.to_be_bytes()])
 }
 
+/// Keywords in use in the folders of a BAL.
+pub(crate) fn keywords_of(bal: BalId) -> Vec<u8> {
+    join(&[b"k", &bal.0.to_be_bytes()])
+}
+
+/// Keywords in use in a folder.
+pub(crate) fn keywords(bal: BalId, folder: FolderId) -> Vec<u8> {
+    join(&[b"k", &bal.0.to_be_bytes(), &folder.0.to_be_bytes()])
+}
+
+/// A keyword that some message of the folder bears or bore; without case.
+pub(crate) fn keyword(bal: BalId, folder: FolderId, word: &str) -> Vec<u8> {
+    join(&[&keywords(bal, folder), word.to_ascii_lowercase().as_bytes()])
+}
+
 pub(crate) const PURGES: &[u8] = b"p";
 
 /// Messages of this folder are being removed.

@@ -62,3 +62,11 @@ pub const SEARCH_SINGLE_DELETES_BITS: u8 = 6;
 pub const MEMBERS_MAX: usize = 500;
 /// Most BAL of which one BAL is a member.
 pub const MEMBERSHIPS_MAX: usize = 500;
+/// Messages read together are read by one scan when at most this many UIDs come to each of them.
+pub const DENSE_SPAN: u64 = 4;
+/// Messages read together at most when they stand too far apart for a scan.
+pub const MULTI_GET_MAX: usize = 512;
+/// Keywords of a folder told at its opening.
+pub const KEYWORDS_TOLD_MAX: usize = 256;
+/// Rows read at the opening of a folder to find its first unseen message, and to count the recent ones.
+pub const OPENING_ROWS_MAX: usize = 100;

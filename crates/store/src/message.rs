@@ -7,6 +7,7 @@ use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
 use crate::folder::Numbers;
 use crate::keys::{self, bal_field};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
+use crate::limits::{DENSE_SPAN, MULTI_GET_MAX};
 use crate::{
     Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
     StoreError, StoredMessage,
@@ -30,6 +31,55 @@ fn meta_row(
     row.map(|bytes| MetaRow::decode(&bytes)).transpose()
 }
 
+/// The rows of these messages that exist; the UIDs ascend.
+fn meta_rows(
+    reader: &dyn Reader,
+    bal: BalId,
+    folder: FolderId,
+    uids: &[Uid],
+) -> Result<Vec<(Uid, MetaRow)>, EngineError> {
+    let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
+    let mut found = Vec::with_capacity(uids.len());
+    let span = u64::from(last.0 - first.0) + 1;
+    if uids.len() > 1 && span <= DENSE_SPAN * uids.len() as u64 {
+        let from = keys::message(bal, folder, *first);
+        let mut to = keys::message(bal, folder, *last);
+        to.push(0);
+        let mut wanted = uids.iter().peekable();
+        reader.scan(Space::Messages, &from, &to, Direction::Up, &mut |key, value| {
+            let uid = keys::u32_at(key, keys::MESSAGE_UID_AT)
+                .ok_or_else(|| rows::damaged("a message key"))?;
+            while wanted.next_if(|next| next.0 < uid).is_some() {}
+            if wanted.next_if(|next| next.0 == uid).is_some() {
+                found.push((Uid(uid), MetaRow::decode(value)?));
+            }
+            Ok(true)
+        })?;
+        return Ok(found);
+    }
+    for some in uids.chunks(MULTI_GET_MAX) {
+        let keys: Vec<Vec<u8>> = some.iter().map(|uid| keys::message(bal, folder, *uid)).collect();
+        for (uid, row) in some.iter().zip(reader.get_many(Space::Messages, &keys)?) {
+            if let Some(row) = row {
+                found.push((*uid, MetaRow::decode(&row)?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Shows the messages between two keys, in UID order, while `look` says so.
+pub(crate) fn scan_metas(
+    reader: &dyn Reader,
+    (from, to): (Vec<u8>, Vec<u8>),
+    look: &mut dyn FnMut(MessageMeta) -> Result<bool, EngineError>,
+) -> Result<(), EngineError> {
+    reader.scan(Space::Messages, &from, &to, Direction::Up, &mut |key, value| {
+        let (_, _, uid) = keys::message_parts(key).ok_or_else(|| rows::damaged("a message key"))?;
+        look(MetaRow::decode(value)?.meta(uid))
+    })
+}
+
 fn body_row(
     reader: &dyn Reader,
     bal: BalId,
@@ -48,21 +98,33 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownFolder`], or the engine's.
     pub fn view(&self, bal: BalId, folder: FolderId) -> Result<FolderView, StoreError> {
+        let mut messages = Vec::new();
+        let view = self.scan_folder(bal, folder, &mut |meta| messages.push(meta))?;
+        Ok(FolderView { messages, ..view })
+    }
+
+    /// As [`Store::view`], with each message shown to `look` in UID order instead of kept: `messages` stays empty.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn scan_folder(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        look: &mut dyn FnMut(MessageMeta),
+    ) -> Result<FolderView, StoreError> {
         let from = keys::messages(bal, folder);
         let view = self.inner.read(|r| {
             let Some(numbers) = Numbers::read(r, bal, folder)? else { return Ok(None) };
-            let mut messages = Vec::new();
-            r.scan(Space::Messages, &from, &after(&from), Direction::Up, &mut |key, value| {
-                let (_, _, uid) =
-                    keys::message_parts(key).ok_or_else(|| rows::damaged("a message key"))?;
-                messages.push(MetaRow::decode(value)?.meta(uid));
+            scan_metas(r, (from.clone(), after(&from)), &mut |meta| {
+                look(meta);
                 Ok(true)
             })?;
             Ok(Some(FolderView {
                 uid_validity: numbers.uid_validity,
                 uid_next: numbers.uid_next,
                 highest_modseq: numbers.highest_modseq,
-                messages,
+                messages: Vec::new(),
             }))
         })?;
         view.ok_or(StoreError::UnknownFolder)
@@ -108,7 +170,7 @@ impl Store {
             } else if since < log_floor(r, bal)? {
                 compared(r, (bal, folder), since, numbers.uid_next)?
             } else {
-                logged(r, (bal, folder), since)?
+                logged(r, (bal, folder), (since, numbers.highest_modseq))?
             };
             Ok(Some(Changes {
                 changed,
@@ -132,12 +194,7 @@ impl Store {
             if Numbers::read(r, bal, folder)?.is_none() {
                 return Ok(Err(StoreError::UnknownFolder));
             }
-            let mut messages = Vec::with_capacity(wanted.len());
-            for uid in wanted {
-                if let Some(row) = meta_row(r, bal, folder, uid)? {
-                    messages.push((uid, row));
-                }
-            }
+            let messages = meta_rows(r, bal, folder, &wanted)?;
             Ok(Ok(Seen { edit, messages }))
         })?
     }
@@ -364,17 +421,20 @@ type Difference = (Vec<MessageMeta>, Ranges);
 fn logged(
     reader: &dyn Reader,
     (bal, folder): (BalId, FolderId),
-    since: ModSeq,
+    span: (ModSeq, ModSeq),
 ) -> Result<Difference, EngineError> {
-    let (mut changed, mut vanished) = (Vec::new(), Ranges::default());
-    for (uid, kind) in touched(reader, bal, folder, since)? {
-        match (kind, meta_row(reader, bal, folder, uid)?) {
-            (LogKind::Vanished, _) => vanished.push(uid.0, uid.0),
-            (LogKind::Changed, Some(row)) => changed.push(row.meta(uid)),
-            (LogKind::Changed, None) => return Err(rows::damaged("a logged message")),
+    let (mut wanted, mut vanished) = (Vec::new(), Ranges::default());
+    for (uid, kind) in touched(reader, bal, folder, span)? {
+        match kind {
+            LogKind::Vanished => vanished.push(uid.0, uid.0),
+            LogKind::Changed => wanted.push(uid),
         }
     }
-    Ok((changed, vanished))
+    let rows = meta_rows(reader, bal, folder, &wanted)?;
+    if rows.len() < wanted.len() {
+        return Err(rows::damaged("a logged message"));
+    }
+    Ok((rows.into_iter().map(|(uid, row)| row.meta(uid)).collect(), vanished))
 }
 
 /// From the folder itself.
@@ -387,11 +447,9 @@ fn compared(
     let (mut changed, mut vanished) = (Vec::new(), Ranges::default());
     let from = keys::messages(bal, folder);
     let mut expected = 1;
-    reader.scan(Space::Messages, &from, &after(&from), Direction::Up, &mut |key, value| {
-        let (_, _, uid) = keys::message_parts(key).ok_or_else(|| rows::damaged("a message key"))?;
-        let meta = MetaRow::decode(value)?.meta(uid);
-        vanished.push(expected, uid.0.saturating_sub(1));
-        expected = uid.0.saturating_add(1);
+    scan_metas(reader, (from.clone(), after(&from)), &mut |meta| {
+        vanished.push(expected, meta.uid.0.saturating_sub(1));
+        expected = meta.uid.0.saturating_add(1);
         if meta.modseq > since {
             changed.push(meta);
         }
@@ -401,15 +459,15 @@ fn compared(
     Ok((changed, vanished))
 }
 
-/// The last thing that happened to each message of a folder after `since`.
+/// The last thing that happened to each message of a folder after the first of these and up to the second.
 fn touched(
     reader: &dyn Reader,
     bal: BalId,
     folder: FolderId,
-    since: ModSeq,
+    (since, until): (ModSeq, ModSeq),
 ) -> Result<BTreeMap<Uid, LogKind>, EngineError> {
     let from = keys::log(bal, ModSeq(since.0.saturating_add(1)));
-    let to = after(&bal.0.to_be_bytes());
+    let to = keys::log(bal, ModSeq(until.0.saturating_add(1)));
     let mut touched = BTreeMap::new();
     reader.scan(Space::Log, &from, &to, Direction::Up, &mut |_, value| {
         for (at, kind, uid) in rows::log_entries(value)? {
@@ -422,7 +480,16 @@ fn touched(
     Ok(touched)
 }
 
-/// The flags after a change, tidy.
+impl FlagChange {
+    /// The flags after this change, tidy.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] keywords.
+    pub fn applied_to(&self, old: &Flags) -> Result<Flags, StoreError> {
+        changed(old, self)
+    }
+}
+
 fn changed(old: &Flags, change: &FlagChange) -> Result<Flags, StoreError> {
     let each = |mask: &Flags, value: bool| {
         let mut new = old.clone();

@@ -223,6 +223,32 @@ pub struct Folder {
     pub recent_from: Uid,
 }
 
+/// What the opening of a folder does about `\Recent` (RFC 3501 2.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recents {
+    /// Messages that no session has seen are recent to this one, and to none after it.
+    Take,
+    /// They are shown and stay recent to the next session.
+    Look,
+    /// Nobody asks: IMAP4rev2.
+    Without,
+}
+
+/// A folder that is being opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Its counts at one instant.
+    pub folder: Folder,
+    /// Keywords that messages of it bear or bore.
+    pub keywords: Vec<String>,
+    /// Messages from this UID on are recent.
+    pub recent_from: Option<Uid>,
+    /// How many those are; where they are many, the most that there may be.
+    pub recent: u64,
+    /// Sequence number of the first message without `\Seen`, if it was near the beginning.
+    pub first_unseen: Option<u32>,
+}
+
 /// System flags (RFC 9051 2.3.2) and keywords of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flags {

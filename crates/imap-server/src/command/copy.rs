@@ -1,11 +1,12 @@
 //! COPY and MOVE (RFC 9051 6.4.7, 6.4.8), with the UIDs of RFC 4315.
 
 use super::{Outcome, target_named};
-use crate::error::Stop;
+use crate::error::{Failure, Stop};
 use crate::reply::{DONE, Done};
-use crate::session::Session;
+use crate::rows::Wants;
+use crate::session::{Session, look};
 use palombe_imap_proto::{Mailbox, Ranges, Selector, SequenceSet};
-use palombe_store::CopyOutcome;
+use palombe_store::{CopyOutcome, Store};
 use palombe_vocabulary::{FolderId, Uid};
 
 pub(super) async fn copy(
@@ -15,7 +16,7 @@ pub(super) async fn copy(
     to: &Mailbox,
 ) -> Outcome {
     let Some((from, uids, to)) = prepare(session, by, set, to).await? else { return Ok(DONE) };
-    let (bal, now) = (session.bal()?, palombe_driver::now());
+    let (bal, now) = (session.selected()?.bal, palombe_driver::now());
     let copied = session.in_store(move |store| store.copy(bal, from, &uids, to, now)).await?;
     Ok(copy_uid(&copied).map_or(DONE, Done::with))
 }
@@ -28,15 +29,21 @@ pub(super) async fn move_to(
 ) -> Outcome {
     session.selected_for_writing()?;
     let Some((from, uids, to)) = prepare(session, by, set, to).await? else { return Ok(DONE) };
-    let (bal, now) = (session.bal()?, palombe_driver::now());
-    let moved = session.in_store(move |store| store.move_to(bal, from, &uids, to, now)).await?;
+    let now = palombe_driver::now();
+    let last = session.last(Wants::Rows).ok_or(Failure::WrongState)?;
+    let tables = session.server.tables.clone();
+    let work = move |store: &Store| {
+        let moved = store.move_to(last.bal, from, &uids, to, now)?;
+        Ok((moved, look(&tables, store, &last)?))
+    };
+    let (moved, seen) = session.in_store(work).await?;
     // RFC 6851 4.3: COPYUID in an untagged OK, before the EXPUNGEs.
     if let Some(code) = copy_uid(&moved) {
         session.wire.out.untagged(format_args!("OK [{code}] Moved"));
     }
     let gone: Vec<Uid> = moved.pairs.iter().map(|(source, _)| *source).collect();
-    session.selected()?.expunged_here(&gone);
-    super::expunge::done_with_modseq(session, &gone).await
+    session.take_news(Ok(seen))?;
+    super::expunge::done_with_modseq(session, &gone)
 }
 
 /// Source folder, messages that still exist, target. `None`: nothing to do.
@@ -46,6 +53,7 @@ async fn prepare(
     set: &SequenceSet,
     to: &Mailbox,
 ) -> Result<Option<(FolderId, Vec<Uid>, FolderId)>, Stop> {
+    session.rows().await?;
     let selected = session.selected()?;
     let indexes = selected.resolve(set, by)?;
     let uids = selected.uids(&indexes);

@@ -3,9 +3,10 @@
 
 use super::{Outcome, resync};
 use crate::error::{Failure, Gone, Stop};
-use crate::fetch::{Job, Piece, Plan};
+use crate::fetch::{Job, Piece, Plan, Shown};
 use crate::limits::BODY_PIECE_BYTES;
 use crate::reply::{DONE, Done};
+use crate::rows::Rows;
 use crate::session::Session;
 use palombe_imap_proto::{FetchItem, FetchModifiers, Selector, SequenceSet};
 use palombe_store::Store;
@@ -22,10 +23,10 @@ pub(super) async fn fetch(
     // RFC 7162 3.1: both are uses of CONDSTORE.
     session.enabled.condstore |= changed_since.is_some() || items.contains(&FetchItem::ModSeq);
     let plan = Arc::new(Plan::new(items, by, changed_since.is_some(), session.enabled));
+    let rows = session.rows().await?;
     if let Some(since) = changed_since.filter(|_| modifiers.vanished) {
         resync::vanished_before_fetch(session, set, since).await?;
     }
-    let bal = session.bal()?;
     let selected = session.selected()?;
     let mut indexes = selected.resolve(set, by)?;
     // RFC 9394 3.4: the range is taken first, then the changed ones of it.
@@ -33,18 +34,12 @@ pub(super) async fn fetch(
         indexes = indexes[partial.within(indexes.len())].to_vec();
     }
     if let Some(since) = changed_since {
-        indexes.retain(|index| selected.rows[*index].meta.modseq.0 > since);
+        indexes.retain(|index| rows.get(*index).is_some_and(|row| row.modseq().0 > since));
     }
     if !plan.reads_messages() {
-        for index in indexes {
-            let row = session.selected()?.rows[index].clone();
-            plan.write_meta(&mut session.wire.out, index + 1, &row);
-            session.selected()?.flags_told_by(&plan, row.meta.uid.0);
-            session.wire.relieve().await?;
-        }
-        return Ok(DONE);
+        return from_rows(session, &plan, &rows, &indexes).await;
     }
-    let mut job = Job::new(bal, selected.folder, plan, indexes, !selected.read_only);
+    let mut job = Job::new(selected, plan, rows, indexes);
     while !job.is_done() {
         job = step(session, job).await?;
     }
@@ -54,19 +49,40 @@ pub(super) async fn fetch(
     Ok(if job.expunged { Done::with("EXPUNGEISSUED") } else { DONE })
 }
 
+/// What the rows tell, at once.
+async fn from_rows(
+    session: &mut Session,
+    plan: &Plan,
+    rows: &Rows,
+    indexes: &[usize],
+) -> Outcome {
+    let mut expunged = false;
+    for index in indexes {
+        let Some(row) = rows.get(*index).filter(|row| !row.is_hollow()) else {
+            expunged = true; // RFC 5530 EXPUNGEISSUED
+            continue;
+        };
+        plan.write_meta(&mut session.wire.out, index + 1, &Shown::new(&row, rows));
+        if plan.tells_flags() {
+            session.selected()?.flags_told(row.uid().0, None);
+        }
+        session.wire.relieve().await?;
+    }
+    Ok(if expunged { Done::with("EXPUNGEISSUED") } else { DONE })
+}
+
 /// Some messages: read, written, streamed.
 async fn step(session: &mut Session, mut job: Job) -> Result<Job, Stop> {
-    job.rows = session.selected()?.rows.clone();
     let utf8 = session.wire.out.utf8();
-    let (mut job, step) = session
+    let (job, step) = session
         .in_pool(move |house| {
             let step = job.step(&house.store, utf8)?;
             Ok((job, step))
         })
         .await?;
-    // The rows are shared no longer: taking in the changes copies nothing.
-    job.rows = Arc::default();
-    session.selected()?.changed_here(step.seen, true);
+    for meta in step.seen {
+        session.selected()?.flags_told(meta.uid.0, Some(&meta.flags));
+    }
     for piece in step.pieces {
         match piece {
             Piece::Bytes(bytes) => {

@@ -20,7 +20,7 @@ mod store;
 
 pub(crate) use append::{Append, append_bad, append_begin, append_data, append_end};
 pub(crate) use capability::capabilities;
-pub(crate) use flags::flag_names;
+pub(crate) use flags::{SYSTEM, flag_names};
 
 use crate::error::{Failure, Gone, Stop};
 use crate::reply::{DONE, Done};

@@ -1,34 +1,43 @@
 //! What a client that was away missed (RFC 7162 3.2.5 and 3.2.6).
 
 use crate::error::{Failure, Stop};
-use crate::selected::{Selected, write_flags};
+use crate::rows::Rows;
+use crate::selected::write_flags;
 use crate::session::Session;
 use palombe_imap_proto::{QResync, Ranges, SequenceSet, Writer};
 use palombe_store::Changes;
-use palombe_vocabulary::ModSeq;
+use palombe_vocabulary::{ModSeq, UidValidity};
 
 /// RFC 7162 3.2.5: VANISHED (EARLIER) and FETCH in answer to SELECT (QRESYNC …).
 pub(super) async fn resynchronise(
     session: &mut Session,
-    selected: &Selected,
     known: &QResync,
+    uid_validity: UidValidity,
 ) -> Result<(), Stop> {
     // RFC 7162 3.2.5.1: what was known of another folder of that name is worth nothing.
-    if known.uid_validity != selected.uid_validity.0 {
+    if known.uid_validity != uid_validity.0 {
         return Ok(());
     }
+    let selected = session.selected()?;
+    let (bal, folder, since) = (selected.bal, selected.folder, ModSeq(known.modseq));
+    if since >= selected.modseq {
+        return Ok(()); // nothing was missed, nothing is read
+    }
+    let rows = session.rows().await?;
     let all = Ranges::from_ascending_ranges([(1, u32::MAX)]);
     let uids = known.known_uids.as_ref().map_or(all, |set| set.ranges(0));
-    let agreed = known.sample.as_ref().map_or(0, |sample| agreed(selected, sample));
+    let agreed = known.sample.as_ref().map_or(0, |sample| agreed(&rows, sample));
     let unknown = Ranges::from_ascending_ranges([(agreed.saturating_add(1), u32::MAX)]);
-    let (bal, folder, since) = (session.bal()?, selected.folder, ModSeq(known.modseq));
     let changes = session.in_store(move |store| store.changes(bal, folder, since)).await?;
-    let told = vanished(selected, &changes, &uids.and(&unknown));
+    let told = vanished(&rows, &changes, &uids.and(&unknown));
     write_vanished(&mut session.wire.out, &told);
     let enabled = session.enabled;
-    for (index, row) in selected.rows.iter().enumerate() {
-        if row.meta.modseq.0 > known.modseq && uids.contains(row.meta.uid.0) {
-            write_flags(&mut session.wire.out, index + 1, row, enabled);
+    for meta in &changes.changed {
+        let Some(index) = rows.table.index(meta.uid.0).filter(|_| uids.contains(meta.uid.0)) else {
+            continue;
+        };
+        if let Some(row) = rows.get(index) {
+            write_flags(&mut session.wire.out, index + 1, (&row, rows.is_recent(&row)), enabled);
             session.wire.relieve().await?;
         }
     }
@@ -36,15 +45,15 @@ pub(super) async fn resynchronise(
 }
 
 /// RFC 7162 3.2.5.2: up to this UID the client has heard of every expunge, for its sequence numbers are right.
-fn agreed(selected: &Selected, (numbers, uids): &(SequenceSet, SequenceSet)) -> u32 {
+fn agreed(rows: &Rows, (numbers, uids): &(SequenceSet, SequenceSet)) -> u32 {
     let each = |set: &SequenceSet| set.ranges(0).iter().collect::<Vec<_>>();
     let (numbers, uids) = (each(numbers), each(uids));
     let one_by_one = |ranges: Vec<(u32, u32)>| ranges.into_iter().flat_map(|(a, b)| a..=b);
     let mut agreed = 0;
     // Ends at the first number past the folder's end: hostile ranges cost no more than its rows.
     for (number, uid) in one_by_one(numbers).zip(one_by_one(uids)) {
-        let row = usize::try_from(number).ok().and_then(|n| selected.rows.get(n - 1));
-        if row.is_none_or(|row| row.meta.uid.0 != uid) {
+        let row = usize::try_from(number).ok().and_then(|n| rows.get(n - 1));
+        if row.is_none_or(|row| row.uid().0 != uid) {
             break;
         }
         agreed = uid;
@@ -61,24 +70,25 @@ pub(super) async fn vanished_before_fetch(
     if !session.enabled.qresync {
         return Err(Failure::NotEnabled.into());
     }
-    let bal = session.bal()?;
-    let folder = session.selected()?.folder;
+    let selected = session.selected()?;
+    let (bal, folder) = (selected.bal, selected.folder);
     let changes = session.in_store(move |store| store.changes(bal, folder, ModSeq(since))).await?;
     let selected = session.selected()?;
+    let rows = selected.rows();
     let uids = match set {
         SequenceSet::Saved => selected.saved(),
-        set => set.ranges(selected.rows.last().map_or(0, |row| row.meta.uid.0)),
+        set => set.ranges(rows.last_uid()),
     };
-    let told = vanished(selected, &changes, &uids);
+    let told = vanished(&rows, &changes, &uids);
     write_vanished(&mut session.wire.out, &told);
     Ok(())
 }
 
 /// The messages of `uids` that are gone and that the client does not still count (RFC 7162 3.2.10.1).
-fn vanished(selected: &Selected, changes: &Changes, uids: &Ranges) -> Ranges {
+fn vanished(rows: &Rows, changes: &Changes, uids: &Ranges) -> Ranges {
     let vanished = changes.vanished.iter().map(|(first, last)| (first.0, last.0));
     let told = Ranges::from_ascending_ranges(vanished).and(uids);
-    told.without(selected.rows.iter().map(|row| row.meta.uid.0))
+    told.without(rows.table.iter().map(|row| row.uid().0))
 }
 
 fn write_vanished(out: &mut Writer, uids: &Ranges) {

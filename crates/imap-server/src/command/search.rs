@@ -6,11 +6,10 @@ use crate::reply::{DONE, Done};
 use crate::searching::{Criteria, Found, Hunt};
 use crate::session::Session;
 use palombe_imap_proto::{Ranges, SearchCommand, SearchReturn, Selector, Writer};
-use std::sync::Arc;
 
 pub(super) async fn search(session: &mut Session, tag: &str, command: SearchCommand) -> Outcome {
     let now = palombe_driver::now();
-    let bal = session.bal()?;
+    let rows = session.rows().await?;
     let selected = session.selected()?;
     let saves = command.returns.is_some_and(|returns| returns.save);
     let compiled = Criteria::compile(&command, selected, now);
@@ -25,7 +24,7 @@ pub(super) async fn search(session: &mut Session, tag: &str, command: SearchComm
         }
     };
     let uses_modseq = criteria.uses_modseq();
-    let hunt = Hunt::new(bal, selected.folder, selected.rows.clone(), criteria);
+    let hunt = Hunt::new(selected.bal, selected.folder, rows, criteria);
     let found = run(session, hunt).await?;
     session.enabled.condstore |= uses_modseq;
     answer(session, tag, &command, &found, uses_modseq)?;
@@ -60,14 +59,16 @@ fn answer(
 ) -> Result<(), Stop> {
     let rev2 = session.enabled.rev2;
     let selected = session.selected()?;
-    let rows = Arc::clone(&selected.rows);
-    let uid = |index: &usize| rows[*index].meta.uid.0;
+    // Nothing was announced since the search began: its indexes still hold.
+    let rows = selected.rows();
+    let uid = |index: &usize| rows.uid(*index);
     let number = |index: &usize| match command.by {
         Selector::Uid => uid(index),
         Selector::Sequence => u32::try_from(index + 1).unwrap_or(u32::MAX),
     };
     let highest =
-        found.indexes.iter().map(|i| rows[*i].meta.modseq.0).max().filter(|_| uses_modseq);
+        found.indexes.iter().filter_map(|i| rows.get(*i)).map(|row| row.modseq().0).max();
+    let highest = highest.filter(|_| uses_modseq);
     let returns = command.returns.unwrap_or_default();
     if returns.save {
         selected.save(Ranges::from_ascending(saved(returns, &found.indexes).iter().map(uid)));

@@ -1,15 +1,14 @@
 //! SELECT and EXAMINE (RFC 9051 6.3.2, 6.3.3).
 
 use super::flags::SYSTEM;
-use super::{Outcome, folder_named, mailbox_id, resync};
+use super::{Outcome, mailbox_id, resync};
 use crate::error::{Failure, Stop};
 use crate::reply::Done;
 use crate::selected::Selected;
 use crate::session::{Session, Stage};
 use palombe_imap_proto::{Mailbox, SelectParameters};
-use palombe_store::Folder;
+use palombe_store::{Opening, Recents, StoreError};
 use palombe_vocabulary::BalId;
-use std::collections::BTreeSet;
 
 /// SELECT or EXAMINE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,66 +35,64 @@ pub(super) async fn select(
         session.wire.out.untagged("OK [CLOSED] Previous mailbox closed");
     }
     session.enabled.condstore |= parameters.condstore;
-    let folder = folder_named(session, mailbox.as_str()).await?;
-    let selected = open(session, &folder, access).await?;
+    let opening = open(session, mailbox, access).await?;
     let bal = session.bal()?;
-    describe(session, bal, &selected, &folder);
-    if let Some(known) = &parameters.qresync {
-        resync::resynchronise(session, &selected, known).await?;
-    }
+    let selected = Selected::new(bal, access == Access::ReadOnly, &opening);
+    describe(session, bal, &opening, access);
     let code = if selected.read_only { "READ-ONLY" } else { "READ-WRITE" };
     session.stage = match std::mem::replace(&mut session.stage, Stage::NotAuthenticated) {
         Stage::Authenticated(account) => Stage::Selected(account, Box::new(selected)),
         other => other,
     };
+    if let Some(known) = &parameters.qresync {
+        resync::resynchronise(session, known, opening.folder.uid_validity).await?;
+    }
     Ok(Done::with(code))
 }
 
-async fn open(session: &Session, folder: &Folder, access: Access) -> Result<Selected, Stop> {
-    let (bal, id) = (session.bal()?, folder.id);
-    let recents = access == Access::ReadWrite && !session.enabled.rev2;
-    let (view, recent) = session
-        .in_store(move |store| {
-            let recent = recents.then(|| store.take_recent(bal, id)).transpose()?;
-            Ok((store.view(bal, id)?, recent))
-        })
-        .await?;
-    // EXAMINE sees which messages are recent without taking that from them (RFC 3501 6.3.2).
-    let recent = match access {
-        Access::ReadOnly if !session.enabled.rev2 => Some(folder.recent_from),
-        _ => recent,
+/// Counters and a bounded number of rows, whatever the size of the folder.
+async fn open(session: &Session, mailbox: &Mailbox, access: Access) -> Result<Opening, Stop> {
+    let (bal, name) = (session.bal()?, mailbox.as_str().to_owned());
+    let recents = match access {
+        _ if session.enabled.rev2 => Recents::Without,
+        Access::ReadWrite => Recents::Take,
+        // EXAMINE sees which messages are recent without taking that from them (RFC 3501 6.3.2).
+        Access::ReadOnly => Recents::Look,
     };
-    let read_only = access == Access::ReadOnly;
-    Ok(Selected::new(id, read_only, view, recent))
+    match session.in_store(move |store| store.folder_open(bal, &name, recents)).await {
+        Err(Stop::Failure(Failure::Store(StoreError::UnknownFolder))) => {
+            Err(Failure::NoSuchFolder.into())
+        }
+        other => other,
+    }
 }
 
 /// The untagged responses that RFC 9051 6.3.2 and RFC 3501 6.3.1 ask for.
-fn describe(session: &mut Session, bal: BalId, selected: &Selected, folder: &Folder) {
+fn describe(session: &mut Session, bal: BalId, opening: &Opening, access: Access) {
     let enabled = session.enabled;
     let out = &mut session.wire.out;
-    let keywords: BTreeSet<&str> =
-        selected.rows.iter().flat_map(|row| &row.meta.flags.keywords).map(String::as_str).collect();
+    let folder = &opening.folder;
+    let keywords = opening.keywords.iter().map(String::as_str);
     let known: Vec<&str> = SYSTEM.into_iter().chain(keywords).collect();
     out.raw("* FLAGS ").list(&known).crlf();
     out.raw("* OK [PERMANENTFLAGS ");
-    if selected.read_only {
+    if access == Access::ReadOnly {
         out.raw("()] No permanent flags permitted");
     } else {
         out.list(known.iter().chain(&["\\*"])).raw("] Flags permitted");
     }
     out.crlf();
-    out.untagged(format_args!("{} EXISTS", selected.exists()));
+    out.untagged(format_args!("{} EXISTS", folder.messages));
     if !enabled.rev2 {
-        out.untagged(format_args!("{} RECENT", selected.recent()));
-        let unseen = selected.rows.iter().position(|row| !row.meta.flags.seen);
-        if let Some(index) = unseen {
-            out.untagged(format_args!("OK [UNSEEN {}] First unseen", index + 1));
+        out.untagged(format_args!("{} RECENT", opening.recent));
+        if let Some(number) = opening.first_unseen {
+            out.untagged(format_args!("OK [UNSEEN {number}] First unseen"));
         }
     }
-    out.untagged(format_args!("OK [UIDVALIDITY {}] UIDs valid", selected.uid_validity));
-    out.untagged(format_args!("OK [UIDNEXT {}] Predicted next UID", selected.uid_next));
+    out.untagged(format_args!("OK [UIDVALIDITY {}] UIDs valid", folder.uid_validity));
+    out.untagged(format_args!("OK [UIDNEXT {}] Predicted next UID", folder.uid_next));
     // RFC 7162 3.1.2.1: zero is not a mod-sequence.
-    let modseq = selected.modseq.0.max(1);
+    let modseq = folder.highest_modseq.0.max(1);
     out.untagged(format_args!("OK [HIGHESTMODSEQ {modseq}] Highest"));
     out.untagged(format_args!(
         "OK [MAILBOXID ({})] Mailbox identifier",

@@ -1,10 +1,13 @@
 //! STORE (RFC 9051 6.4.6, RFC 7162 3.1.3).
 
 use super::{Outcome, flags};
+use crate::error::{Failure, Stop};
 use crate::reply::{DONE, Done};
-use crate::session::Session;
+use crate::rows::Wants;
+use crate::selected::Answer;
+use crate::session::{Seen, Session, look};
 use palombe_imap_proto::{FlagChange as Wanted, Ranges, Selector, SequenceSet, StoreMode};
-use palombe_store::FlagChange;
+use palombe_store::{FlagChange, FlagOutcome};
 use palombe_vocabulary::{ModSeq, Uid};
 
 pub(super) async fn store(
@@ -23,26 +26,42 @@ pub(super) async fn store(
     // RFC 7162 3.1: UNCHANGEDSINCE is a use of CONDSTORE.
     session.enabled.condstore |= unchanged_since.is_some();
     let condstore = session.enabled.condstore;
-    let bal = session.bal()?;
-    let selected = session.selected_for_writing()?;
+    session.selected_for_writing()?;
+    session.rows().await?;
+    let selected = session.selected()?;
     let indexes = selected.resolve(set, by)?;
     let uids = selected.uids(&indexes);
     let all_there = uids.len() == indexes.len();
     if uids.is_empty() {
         return Ok(if all_there { DONE } else { Done::with("EXPUNGEISSUED") });
     }
-    let folder = selected.folder;
     let since = unchanged_since.map(ModSeq);
-    let outcome = session
-        .in_store(move |store| store.flags_update(bal, folder, &uids, &change, since))
-        .await?;
-    let selected = session.selected()?;
     // RFC 7162 3.1.3: MODSEQ is told even of silent changes, so the FETCH is written all the same.
-    selected.changed_here(outcome.changed, wanted.silent && !condstore);
+    let answer = if wanted.silent && !condstore { Answer::Silent } else { Answer::Fetch };
+    let (outcome, seen) = update(session, uids, change.clone(), since).await?;
+    session.selected()?.changed_here(&outcome.changed, &change, answer);
+    session.take_news(Ok(seen))?;
     if !outcome.conflicts.is_empty() {
         return Ok(Done::with(format!("MODIFIED {}", conflicts(session, by, outcome.conflicts)?)));
     }
     Ok(if all_there { DONE } else { Done::with("EXPUNGEISSUED") })
+}
+
+/// Changes flags, and sees in the same turn what came of it and of others.
+async fn update(
+    session: &mut Session,
+    uids: Vec<Uid>,
+    change: FlagChange,
+    since: Option<ModSeq>,
+) -> Result<(FlagOutcome, Seen), Stop> {
+    let last = session.last(Wants::Rows).ok_or(Failure::WrongState)?;
+    let tables = session.server.tables.clone();
+    session
+        .in_store(move |store| {
+            let outcome = store.flags_update(last.bal, last.folder, &uids, &change, since)?;
+            Ok((outcome, look(&tables, store, &last)?))
+        })
+        .await
 }
 
 /// The numbers of the messages in conflict, in the terms of the command.
@@ -50,7 +69,7 @@ fn conflicts(
     session: &mut Session,
     by: Selector,
     mut uids: Vec<Uid>,
-) -> Result<Ranges, crate::error::Stop> {
+) -> Result<Ranges, Stop> {
     uids.sort_unstable();
     let selected = session.selected()?;
     let number = |uid: Uid| match by {

@@ -1,14 +1,15 @@
 //! A FETCH that reads messages, in steps of the pool: each step reads a bounded number of messages and leaves bytes
 //! to write and bodies to stream.
 
-use super::Plan;
 use super::envelope::{Form, write_body, write_envelope};
 use super::piece::{Piece, read_range};
 use super::preview::preview;
 use super::section::{Content, Source};
+use super::{Plan, Shown};
 use crate::error::Failure;
 use crate::limits::{BODY_INLINE_BYTES, BODY_PIECE_BYTES, JOB_BYTES, JOB_MESSAGES};
-use crate::selected::Row;
+use crate::rows::{Row, Rows};
+use crate::selected::Selected;
 use palombe_imap_proto::{BinaryPart, FetchItem, Partial, Section, SectionText, Writer};
 use palombe_message::{Section as Which, TransferDecoder};
 use palombe_store::{BlobDigest, FlagChange, Flags, MessageMeta, Store};
@@ -29,8 +30,8 @@ pub(crate) struct Job {
     marked: HashMap<u32, MessageMeta>,
     /// Up to here of `indexes` messages were marked.
     marked_to: usize,
-    /// Lent by the session for each step.
-    pub(crate) rows: Arc<Vec<Row>>,
+    /// As the client counts them; nothing is expunged while a FETCH runs.
+    rows: Rows,
     /// A message was gone already.
     pub(crate) expunged: bool,
     /// A BINARY part under an unknown encoding.
@@ -46,23 +47,22 @@ pub(crate) struct Step {
 
 impl Job {
     pub(crate) fn new(
-        bal: BalId,
-        folder: FolderId,
+        selected: &Selected,
         plan: Arc<Plan>,
+        rows: Rows,
         indexes: Vec<usize>,
-        writable: bool,
     ) -> Self {
-        let marks_seen = writable && plan.sets_seen();
+        let marks_seen = !selected.read_only && plan.sets_seen();
         Job {
-            bal,
-            folder,
+            bal: selected.bal,
+            folder: selected.folder,
             plan,
             indexes,
             at: 0,
             marks_seen,
             marked: HashMap::new(),
             marked_to: 0,
-            rows: Arc::default(),
+            rows,
             expunged: false,
             unknown_cte: false,
         }
@@ -92,11 +92,11 @@ impl Job {
             let index = self.indexes[self.at];
             self.at += 1;
             handled += 1;
-            let row = &rows[index];
-            match store.message(self.bal, self.folder, row.meta.uid)? {
+            let Some(row) = rows.get(index) else { continue };
+            match store.message(self.bal, self.folder, row.uid())? {
                 Some(stored) => {
                     let source = Source::open(store, stored)?;
-                    self.write_message(store, &mut out, index + 1, row, &source)?;
+                    self.write_message(store, &mut out, (index + 1, &row), &source)?;
                 }
                 None => self.expunged = true, // RFC 5530 EXPUNGEISSUED
             }
@@ -110,9 +110,9 @@ impl Job {
         let until = self.indexes.len().min(self.at + JOB_MESSAGES);
         let unseen: Vec<Uid> = self.indexes[self.at..until]
             .iter()
-            .map(|index| &self.rows[*index].meta)
-            .filter(|meta| !meta.flags.seen)
-            .map(|meta| meta.uid)
+            .filter_map(|index| self.rows.get(*index))
+            .filter(|row| !row.seen())
+            .map(|row| row.uid())
             .collect();
         self.marked_to = until;
         if unseen.is_empty() {
@@ -128,14 +128,12 @@ impl Job {
         &mut self,
         store: &Store,
         out: &mut Output,
-        number: usize,
-        row: &Row,
+        (number, row): (usize, &Row<'_>),
         source: &Source,
     ) -> Result<(), Failure> {
-        let marked = self.marked.remove(&row.meta.uid.0);
+        let marked = self.marked.remove(&row.uid().0);
         let tell_flags = marked.is_some() && !self.plan.tells_flags();
-        let meta = marked.unwrap_or_else(|| row.meta.clone());
-        let row = Row { meta, recent: row.recent };
+        let row = Shown { marked: marked.as_ref(), ..Shown::new(row, &self.rows) };
         let plan = self.plan.clone();
         out.writer.raw("* ").show(number).raw(" FETCH (");
         for (i, item) in plan.items.iter().enumerate() {

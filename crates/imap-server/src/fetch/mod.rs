@@ -10,15 +10,47 @@ pub(crate) use job::Job;
 pub(crate) use piece::{Piece, read_range};
 pub(crate) use section::Source;
 
-use crate::command::flag_names;
-use crate::selected::{Row, Selected};
+use crate::command::{SYSTEM, flag_names};
+use crate::rows::{Row, Rows};
 use crate::session::Enabled;
 use palombe_imap_proto::{DateTime, FetchItem, Selector, Writer};
+use palombe_store::MessageMeta;
 
-/// `(\Seen …)`, with `\Recent` where the protocol still has it.
-pub(crate) fn write_flag_list(out: &mut Writer, row: &Row, rev2: bool) {
-    let recent = (row.recent && !rev2).then_some("\\Recent");
-    out.list(flag_names(&row.meta.flags).into_iter().chain(recent));
+/// `(\Seen …)`, with `\Recent` where the protocol still has it and the message is.
+pub(crate) fn write_flag_list(out: &mut Writer, row: &Row<'_>, recent: bool) {
+    let set = [row.answered(), row.flagged(), row.deleted(), row.seen(), row.draft()];
+    let system = SYSTEM.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name);
+    let recent = recent.then_some("\\Recent");
+    out.list(system.chain(row.keywords().iter().map(String::as_str)).chain(recent));
+}
+
+/// A message in a FETCH response.
+pub(crate) struct Shown<'a> {
+    row: &'a Row<'a>,
+    recent: bool,
+    /// What this command made of it.
+    marked: Option<&'a MessageMeta>,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(row: &'a Row<'a>, rows: &Rows) -> Self {
+        Shown { row, recent: rows.is_recent(row), marked: None }
+    }
+
+    fn write_flags(&self, out: &mut Writer, rev2: bool) {
+        let recent = self.recent && !rev2;
+        match self.marked {
+            Some(meta) => {
+                let recent = recent.then_some("\\Recent");
+                out.list(flag_names(&meta.flags).into_iter().chain(recent));
+            }
+            None => write_flag_list(out, self.row, recent),
+        }
+    }
+
+    fn modseq(&self) -> u64 {
+        self.marked.map_or(self.row.modseq().0, |meta| meta.modseq.0)
+    }
 }
 
 /// What a FETCH asks for, of every message alike.
@@ -65,7 +97,7 @@ impl Plan {
     }
 
     /// A whole response from a row alone.
-    pub(crate) fn write_meta(&self, out: &mut Writer, number: usize, row: &Row) {
+    pub(crate) fn write_meta(&self, out: &mut Writer, number: usize, row: &Shown<'_>) {
         out.raw("* ").show(number).raw(" FETCH (");
         for (i, item) in self.items.iter().enumerate() {
             if i > 0 {
@@ -77,7 +109,7 @@ impl Plan {
     }
 
     /// RFC 7162 3.2: with flags that the client did not ask for, once it knows of mod-sequences.
-    pub(crate) fn write_new_modseq(&self, out: &mut Writer, row: &Row) {
+    pub(crate) fn write_new_modseq(&self, out: &mut Writer, row: &Shown<'_>) {
         if self.enabled.condstore && !self.items.contains(&FetchItem::ModSeq) {
             out.raw(" ");
             self.write_meta_item(out, &FetchItem::ModSeq, row);
@@ -85,27 +117,32 @@ impl Plan {
     }
 
     /// One item of a row; false when the item is not in the row.
-    pub(crate) fn write_meta_item(&self, out: &mut Writer, item: &FetchItem, row: &Row) -> bool {
+    pub(crate) fn write_meta_item(
+        &self,
+        out: &mut Writer,
+        item: &FetchItem,
+        row: &Shown<'_>,
+    ) -> bool {
         match item {
             FetchItem::Flags => {
                 out.raw("FLAGS ");
-                write_flag_list(out, row, self.enabled.rev2);
+                row.write_flags(out, self.enabled.rev2);
             }
             FetchItem::InternalDate => {
-                out.raw("INTERNALDATE \"").show(DateTime(row.meta.internal_date)).raw("\"");
+                out.raw("INTERNALDATE \"").show(DateTime(row.row.internal_date())).raw("\"");
             }
             FetchItem::ModSeq => {
-                out.raw("MODSEQ (").show(row.meta.modseq.0).raw(")");
+                out.raw("MODSEQ (").show(row.modseq()).raw(")");
             }
             FetchItem::Rfc822Size => {
-                out.raw("RFC822.SIZE ").show(row.meta.size);
+                out.raw("RFC822.SIZE ").show(row.row.size());
             }
             FetchItem::Uid => {
-                out.raw("UID ").show(row.meta.uid.0);
+                out.raw("UID ").show(row.row.uid().0);
             }
             FetchItem::SaveDate => {
                 // RFC 8514 4.1
-                out.raw("SAVEDATE \"").show(DateTime(row.meta.saved_at)).raw("\"");
+                out.raw("SAVEDATE \"").show(DateTime(row.row.saved_at())).raw("\"");
             }
             // RFC 8474 5.2: threads are computed where they are asked for, they have no names.
             FetchItem::ThreadId => {
@@ -120,13 +157,4 @@ impl Plan {
 fn is_meta(item: &FetchItem) -> bool {
     use FetchItem::{Flags, InternalDate, ModSeq, Rfc822Size, SaveDate, ThreadId, Uid};
     matches!(item, Flags | InternalDate | ModSeq | Rfc822Size | Uid | SaveDate | ThreadId)
-}
-
-impl Selected {
-    /// The client has just read the flags of this message.
-    pub(crate) fn flags_told_by(&mut self, plan: &Plan, uid: u32) {
-        if plan.tells_flags() {
-            self.flags_told(uid);
-        }
-    }
 }

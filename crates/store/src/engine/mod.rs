@@ -109,6 +109,14 @@ pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, Engi
 pub(crate) trait Reader {
     /// The value under a key.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
+    /// The values under ascending keys, in their order: cheaper than one by one.
+    fn get_many(
+        &self,
+        space: Space,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+        keys.iter().map(|key| self.get(space, key)).collect()
+    }
     /// Rows with `from <= key < to`.
     fn scan(
         &self,

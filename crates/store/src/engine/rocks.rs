@@ -239,6 +239,19 @@ impl Reader for RocksReader<'_> {
         self.snapshot.get_cf(family(self.db, space)?, key).map_err(|e| failure(&e))
     }
 
+    fn get_many(
+        &self,
+        space: Space,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        let cf = family(self.db, space)?;
+        let found = self.db.batched_multi_get_cf_opt(&cf, keys, true, &options);
+        let value = |row: Option<rocksdb::DBPinnableSlice<'_>>| row.map(|bytes| bytes.to_vec());
+        found.into_iter().map(|row| row.map(value).map_err(|e| failure(&e))).collect()
+    }
+
     fn scan(
         &self,
         space: Space,
