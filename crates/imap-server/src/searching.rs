@@ -141,9 +141,7 @@ impl Compiler<'_> {
             SearchKey::New => row(|_, row| row.recent && !row.row.seen()),
             SearchKey::Keyword(word) => {
                 let word = word.clone();
-                row(move |_, row| {
-                    row.row.keywords().iter().any(|k| k.eq_ignore_ascii_case(&word))
-                })
+                row(move |_, row| row.row.keywords().iter().any(|k| k.eq_ignore_ascii_case(&word)))
             }
             SearchKey::Before(day) => day_key(*day, |date, day| date < day),
             SearchKey::On(day) => day_key(*day, |date, day| date == day),
@@ -343,12 +341,7 @@ pub(crate) struct Hunt {
 }
 
 impl Hunt {
-    pub(crate) fn new(
-        bal: BalId,
-        folder: FolderId,
-        rows: Rows,
-        criteria: Criteria,
-    ) -> Self {
+    pub(crate) fn new(bal: BalId, folder: FolderId, rows: Rows, criteria: Criteria) -> Self {
         let found = Found { indexes: Vec::new(), expunged: false };
         Hunt { bal, folder, rows, criteria, at: 0, found }
     }

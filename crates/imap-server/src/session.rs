@@ -467,9 +467,7 @@ impl Session {
     /// Takes in what [`look`] saw.
     pub(crate) fn take_news(&mut self, seen: Result<Seen, Stop>) -> Result<(), Stop> {
         match seen {
-            Ok((news, recent_from)) => {
-                Ok(self.selected()?.take(news, recent_from)?)
-            }
+            Ok((news, recent_from)) => Ok(self.selected()?.take(news, recent_from)?),
             // RFC 2180 3.3: the folder was deleted under us.
             Err(Stop::Failure(Failure::Store(StoreError::UnknownFolder))) => {
                 Err(Stop::Gone(Gone::Deleted))

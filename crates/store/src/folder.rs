@@ -94,12 +94,7 @@ fn keywords_of(
 }
 
 /// Messages from this UID on: counted where they are few, else the most that there may be.
-fn recent(
-    reader: &dyn Reader,
-    bal: BalId,
-    folder: &Folder,
-    from: Uid,
-) -> Result<u64, EngineError> {
+fn recent(reader: &dyn Reader, bal: BalId, folder: &Folder, from: Uid) -> Result<u64, EngineError> {
     let width = u64::from(folder.uid_next.0.saturating_sub(from.0));
     let holes = u64::from(folder.uid_next.0.saturating_sub(1)).saturating_sub(folder.messages);
     if width == 0 || holes == 0 {

@@ -6,8 +6,8 @@ use crate::draft::{Arrival, Draft};
 use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
 use crate::folder::Numbers;
 use crate::keys::{self, bal_field};
-use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::limits::{DENSE_SPAN, MULTI_GET_MAX};
+use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
     Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
     StoreError, StoredMessage,

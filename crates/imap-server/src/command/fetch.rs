@@ -50,12 +50,7 @@ pub(super) async fn fetch(
 }
 
 /// What the rows tell, at once.
-async fn from_rows(
-    session: &mut Session,
-    plan: &Plan,
-    rows: &Rows,
-    indexes: &[usize],
-) -> Outcome {
+async fn from_rows(session: &mut Session, plan: &Plan, rows: &Rows, indexes: &[usize]) -> Outcome {
     let mut expunged = false;
     for index in indexes {
         let Some(row) = rows.get(*index).filter(|row| !row.is_hollow()) else {

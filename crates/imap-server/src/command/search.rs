@@ -66,8 +66,7 @@ fn answer(
         Selector::Uid => uid(index),
         Selector::Sequence => u32::try_from(index + 1).unwrap_or(u32::MAX),
     };
-    let highest =
-        found.indexes.iter().filter_map(|i| rows.get(*i)).map(|row| row.modseq().0).max();
+    let highest = found.indexes.iter().filter_map(|i| rows.get(*i)).map(|row| row.modseq().0).max();
     let highest = highest.filter(|_| uses_modseq);
     let returns = command.returns.unwrap_or_default();
     if returns.save {

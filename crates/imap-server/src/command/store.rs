@@ -65,11 +65,7 @@ async fn update(
 }
 
 /// The numbers of the messages in conflict, in the terms of the command.
-fn conflicts(
-    session: &mut Session,
-    by: Selector,
-    mut uids: Vec<Uid>,
-) -> Result<Ranges, Stop> {
+fn conflicts(session: &mut Session, by: Selector, mut uids: Vec<Uid>) -> Result<Ranges, Stop> {
     uids.sort_unstable();
     let selected = session.selected()?;
     let number = |uid: Uid| match by {

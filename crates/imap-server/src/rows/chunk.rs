@@ -146,7 +146,8 @@ impl Chunk {
 
     /// Octets in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let words = |set: &Arc<[String]>| set.iter().map(|word| word.len() + 24).sum::<usize>() + 32;
+        let words =
+            |set: &Arc<[String]>| set.iter().map(|word| word.len() + 24).sum::<usize>() + 32;
         self.entries.capacity() * ENTRY_BYTES + self.keywords.iter().map(words).sum::<usize>() + 80
     }
 }

@@ -124,12 +124,8 @@ fn recents_are_counted_by_range() {
     recents.add(Uid(9), Uid(9));
     recents.add(Uid(10), Uid(12));
     let changed = (1..12).map(|uid| meta(uid, 1, 0)).collect();
-    let changes = Changes {
-        changed,
-        vanished: Vec::new(),
-        highest_modseq: ModSeq(1),
-        uid_next: Uid(12),
-    };
+    let changes =
+        Changes { changed, vanished: Vec::new(), highest_modseq: ModSeq(1), uid_next: Uid(12) };
     let table = Table::empty().after(&changes);
     let found: Vec<u32> = (1..13).filter(|uid| recents.contains(*uid)).collect();
     assert_eq!(found, [3, 4, 5, 10, 11]);
