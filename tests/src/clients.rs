@@ -7,6 +7,7 @@ use palombe_load::smtp::{Outcome, Parameters, SmtpSession, SmtpTarget, end_of_da
 use palombe_load::tls::{Identity, client_config};
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -107,6 +108,80 @@ pub fn mbsync(config: &Path) -> Result<String> {
     let output =
         process::run(Command::new("mbsync").arg("-c").arg(config).args(["--verbose", "--all"]))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// offlineimap: its configuration for one account and one local folder of maildirs, both ways.
+pub fn offlineimap_config(
+    account: &Account,
+    local: &Path,
+    state: &Path,
+    password: &Path,
+) -> Result<String> {
+    let mut text = String::new();
+    writeln!(text, "[general]\nmetadata = {}\naccounts = bal\nui = basic", state.display())?;
+    writeln!(text, "socktimeout = 60\n")?;
+    writeln!(text, "[Account bal]\nlocalrepository = near\nremoterepository = far\n")?;
+    writeln!(text, "[Repository near]\ntype = Maildir\nlocalfolders = {}\n", local.display())?;
+    writeln!(text, "[Repository far]\ntype = IMAP\nremotehost = {}", account.host)?;
+    writeln!(text, "remoteport = {}\nssl = yes", account.imaps.port())?;
+    writeln!(text, "sslcacertfile = {}", pki::anchors().display())?;
+    writeln!(text, "remoteuser = {}", account.address)?;
+    writeln!(text, "remotepassfile = {}\nauth_mechanisms = PLAIN", password.display())?;
+    Ok(text)
+}
+
+/// offlineimap: one synchronisation.
+pub fn offlineimap(config: &Path) -> Result<Output> {
+    process::run(Command::new("offlineimap").arg("-c").arg(config).arg("-o"))
+}
+
+/// What getmail does at the server with a message that it has fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// Nothing.
+    Stays,
+    /// `\Deleted`, then EXPUNGE.
+    Goes,
+}
+
+/// getmail: its configuration for INBOX and one local maildir.
+pub fn getmail_config(account: &Account, local: &Path, fetched: Fetched) -> String {
+    format!(
+        "[retriever]\ntype = SimpleIMAPSSLRetriever\nserver = {host}\nport = {port}\n\
+         username = {user}\npassword = {password}\nca_certs = {ca}\n\n\
+         [destination]\ntype = Maildir\npath = {local}/\n\n\
+         [options]\nread_all = {read_all}\ndelete = {delete}\ndelivered_to = false\nreceived = false\n",
+        host = account.host,
+        port = account.imaps.port(),
+        user = account.address,
+        password = account.password,
+        ca = pki::anchors().display(),
+        local = local.display(),
+        read_all = false,
+        delete = fetched == Fetched::Goes,
+    )
+}
+
+/// getmail: one run; `state` is where it remembers what it has fetched. It refuses to deliver as the super-user, so
+/// that one runs it as nobody: `state` and the maildir are [`give_to_nobody`]'s.
+pub fn getmail(state: &Path, config: &Path) -> Result<Output> {
+    let mut command = Command::new("getmail");
+    command.arg("--getmaildir").arg(state).arg("--rcfile").arg(config).env("HOME", state);
+    if process::is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    process::run(&mut command)
+}
+
+/// On Debian: the user and the group without rights.
+const NOBODY: u32 = 65_534;
+
+/// Lets [`getmail`] write there.
+pub fn give_to_nobody(folder: &Path) -> Result<()> {
+    if process::is_root() {
+        std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY))?;
+    }
+    Ok(())
 }
 
 /// Connects to a port of operators with mutual TLS, as the operator `certificate`.

@@ -8,10 +8,14 @@ use palombe_tests::clients::{self, Account};
 use palombe_tests::palombe::Palombe;
 use palombe_tests::{mail, pki, process, repo, skip_if_missing};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const MESSAGES: u64 = 2000;
+/// For clients that are slower than mbsync.
+const SOME: u64 = 200;
+/// For one that starts a process for each message.
+const FEW: u64 = 20;
 
 /// One operator with one BAL.
 fn one_bal() -> Result<(Palombe, Account)> {
@@ -61,20 +65,26 @@ fn message_id(text: &str) -> Result<String> {
     Ok(line.trim().to_owned())
 }
 
-/// Renames the local message with this id: other flags, in `cur`.
-fn flag_locally(inbox: &Path, id: &str, flags: &str) -> Result<()> {
+/// The local message with this id.
+fn local_file(inbox: &Path, id: &str) -> Result<PathBuf> {
     for folder in ["new", "cur"] {
         for entry in std::fs::read_dir(inbox.join(folder))? {
             let path = entry?.path();
             if message_id(&std::fs::read_to_string(&path)?)? == id {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let stem = name.split(":2,").next().unwrap_or_default();
-                std::fs::rename(&path, inbox.join("cur").join(format!("{stem}:2,{flags}")))?;
-                return Ok(());
+                return Ok(path);
             }
         }
     }
     anyhow::bail!("{id} is not in {}", inbox.display())
+}
+
+/// Renames the local message with this id: other flags, in `cur`.
+fn flag_locally(inbox: &Path, id: &str, flags: &str) -> Result<()> {
+    let path = local_file(inbox, id)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = name.split(":2,").next().unwrap_or_default();
+    std::fs::rename(&path, inbox.join("cur").join(format!("{stem}:2,{flags}")))?;
+    Ok(())
 }
 
 /// UID and flags of every message at the server.
@@ -209,40 +219,197 @@ fn imaplib_goes_through_a_session() -> Result<()> {
     Ok(())
 }
 
+fn muttrc(account: &Account) -> String {
+    let url_user = account.address.replace('@', "%40");
+    format!(
+        "set from=\"{address}\"\nset realname=\"Marie\"\nset use_from=yes\nset copy=no\nset record=\"\"\n\
+         set ssl_starttls=yes\nset ssl_force_tls=yes\nset certificate_file=\"{ca}\"\n\
+         set ssl_usesystemcerts=no\nset imap_user=\"{address}\"\nset imap_pass=\"{password}\"\n\
+         set smtp_url=\"smtp://{url_user}@localhost:{submission}/\"\nset smtp_pass=\"{password}\"\n\
+         set smtp_authenticators=\"plain\"\nset quit=yes\nset delete=yes\nset mail_check_stats=no\n\
+         set confirmappend=no\nset confirmcreate=no\nset wait_key=no\nset move=no\nset mark_old=no\n\
+         set sort=mailbox-order\nset folder=\"imaps://{url_user}@localhost:{imaps}/\"\n",
+        address = account.address,
+        ca = pki::anchors().display(),
+        password = account.password,
+        submission = account.submission.port(),
+        imaps = account.imaps.port(),
+    )
+}
+
+/// mutt opens INBOX and these keys are typed. Reading needs a terminal: "script" lends one.
+fn mutt_reads(palombe: &Palombe, account: &Account, rc: &Path, keys: &str) -> Result<()> {
+    let url_user = account.address.replace('@', "%40");
+    let folder = format!("imaps://{url_user}@localhost:{}/INBOX", account.imaps.port());
+    let line = format!("mutt -n -F '{}' -f '{folder}' -e 'push \"{keys}\"'", rc.display());
+    let mut read = Command::new("script");
+    read.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
+    process::run(&mut read).context(process::tail(&palombe.log()))?;
+    Ok(())
+}
+
 #[test]
 fn mutt_sends_and_saves_in_batch() -> Result<()> {
     skip_if_missing!(process::missing_programs(&["mutt", "script"]));
     let (palombe, account) = one_bal()?;
     let attachment = palombe.site().write("document.txt", "Document joint, à lire.\n")?;
     let saved = palombe.site().folder().join("saved.eml");
-    let url_user = account.address.replace('@', "%40");
-    let rc = format!(
-        "set from=\"{address}\"\nset realname=\"Marie\"\nset use_from=yes\nset copy=no\nset record=\"\"\n\
-         set ssl_starttls=yes\nset ssl_force_tls=yes\nset certificate_file=\"{ca}\"\n\
-         set ssl_usesystemcerts=no\nset imap_user=\"{address}\"\nset imap_pass=\"{password}\"\n\
-         set smtp_url=\"smtp://{url_user}@localhost:{submission}/\"\nset smtp_pass=\"{password}\"\n\
-         set smtp_authenticators=\"plain\"\nset quit=yes\nset delete=no\nset mail_check_stats=no\n\
-         set confirmappend=no\nset confirmcreate=no\nset wait_key=no\nset move=no\nset mark_old=no\n",
-        address = account.address,
-        ca = pki::anchors().display(),
-        password = account.password,
-        submission = account.submission.port(),
-    );
-    let rc = palombe.site().write("muttrc", rc)?;
+    let rc = palombe.site().write("muttrc", muttrc(&account))?;
     let mut send = Command::new("mutt");
     send.arg("-n").arg("-F").arg(&rc).args(["-s", "Envoi par mutt"]);
     send.arg("-a").arg(&attachment).arg("--").arg(&account.address);
     process::run(&mut send).context(process::tail(&palombe.log()))?;
 
-    // Reading needs a terminal: "script" lends one.
-    let folder = format!("imaps://{url_user}@localhost:{}/INBOX", account.imaps.port());
-    let keys = format!("push \"<copy-message><kill-line>{}<enter><exit>\"", saved.display());
-    let line = format!("mutt -n -F '{}' -f '{folder}' -e '{keys}'", rc.display());
-    let mut read = Command::new("script");
-    read.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
-    process::run(&mut read).context(process::tail(&palombe.log()))?;
+    let keys = format!("<copy-message><kill-line>{}<enter><exit>", saved.display());
+    mutt_reads(&palombe, &account, &rc, &keys)?;
     let bytes = std::fs::read(&saved).context("mutt saved nothing")?;
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.contains("Subject: Envoi par mutt") && text.contains("document.txt"), "{text}");
+    Ok(())
+}
+
+/// What both sides hold of INBOX; nothing of it may change when there is nothing to do.
+fn both_sides(near: &Path, account: &Account) -> Result<(Vec<String>, Vec<String>)> {
+    Ok((listing(near)?, far_flags(account)?))
+}
+
+#[test]
+fn offlineimap_synchronises_both_ways() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["offlineimap", "curl"]));
+    let (palombe, account) = one_bal()?;
+    fill(&account, SOME)?;
+    let near = palombe.site().subfolder("near")?;
+    let state = palombe.site().subfolder("offlineimap")?;
+    let text = clients::offlineimap_config(&account, &near, &state, &palombe.password_file())?;
+    let config = palombe.site().write("offlineimaprc", text)?;
+    let inbox = near.join("INBOX");
+
+    clients::offlineimap(&config)?;
+    assert_eq!(local(&inbox)?.len() as u64, SOME);
+
+    // Changes on both sides: flags, a new message, a message gone.
+    flag_locally(&inbox, "<1.clients@load.invalid>", "FS")?;
+    std::fs::remove_file(local_file(&inbox, "<2.clients@load.invalid>")?)?;
+    let mine = mail::plain(&account.address, &account.address, "local@near", "Brouillon.");
+    std::fs::write(inbox.join("new/1.local.near"), &mine)?;
+    clients::curl_command(&account, "INBOX", "STORE 11 +FLAGS (\\Answered)")?;
+    clients::curl_command(&account, "INBOX", "STORE 12 +FLAGS (\\Deleted)")?;
+    clients::curl_command(&account, "INBOX", "EXPUNGE")?;
+    let theirs = mail::plain(&account.address, &account.address, "far@beta", "Arrivé.");
+    let theirs = palombe.site().write("far.eml", theirs)?;
+    clients::curl_submit(&account, &account.address, &theirs)?;
+    clients::offlineimap(&config)?;
+
+    let merged = local(&inbox)?;
+    assert_eq!(merged.len() as u64, SOME, "two added, two removed");
+    assert_eq!(merged["<1.clients@load.invalid>"], "FS");
+    assert!(merged.contains_key("<local@near>") && merged.contains_key("<far@beta>"));
+    assert!(!merged.contains_key("<2.clients@load.invalid>"));
+    assert_eq!(merged.values().filter(|flags| flags.contains('R')).count(), 1);
+    for keys in ["FLAGGED SEEN", "HEADER Message-ID local@near"] {
+        let far = clients::curl_command(&account, "INBOX", &format!("SEARCH {keys}"))?;
+        assert_eq!(far.trim().split(' ').count(), 3, "{keys}: {far}");
+    }
+    assert_eq!(far_flags(&account)?.len() as u64, SOME);
+
+    let before = both_sides(&near, &account)?;
+    clients::offlineimap(&config)?;
+    assert_eq!(before, both_sides(&near, &account)?);
+    Ok(())
+}
+
+#[test]
+fn getmail_fetches_each_message_once_and_empties_the_folder_when_asked() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["getmail", "curl"]));
+    let (palombe, account) = one_bal()?;
+    fill(&account, FEW)?;
+    let near = palombe.site().subfolder("near")?;
+    let state = palombe.site().subfolder("getmail")?;
+    for folder in ["near", "near/new", "near/cur", "near/tmp", "getmail"] {
+        clients::give_to_nobody(&palombe.site().subfolder(folder)?)?;
+    }
+    let config = clients::getmail_config(&account, &near, clients::Fetched::Stays);
+    let keeping = palombe.site().write("getmail/keeping", config)?;
+    clients::getmail(&state, &keeping)?;
+    assert_eq!(local(&near)?.len() as u64, FEW);
+
+    let before = both_sides(&near, &account)?;
+    clients::getmail(&state, &keeping)?;
+    assert_eq!(before, both_sides(&near, &account)?, "fetched twice");
+
+    // One arrives, one is gone: one is fetched, nothing else moves.
+    clients::curl_command(&account, "INBOX", "STORE 12 +FLAGS (\\Deleted)")?;
+    clients::curl_command(&account, "INBOX", "EXPUNGE")?;
+    let message = mail::plain(&account.address, &account.address, "far@beta", "Arrivé.");
+    let message = palombe.site().write("far.eml", message)?;
+    clients::curl_submit(&account, &account.address, &message)?;
+    clients::getmail(&state, &keeping)?;
+    let fetched = local(&near)?;
+    assert_eq!(fetched.len() as u64, FEW + 1);
+    assert!(fetched.contains_key("<far@beta>"));
+    assert_eq!(far_flags(&account)?.len() as u64, FEW);
+
+    // Told to delete what it has fetched, it leaves an empty folder.
+    let config = clients::getmail_config(&account, &near, clients::Fetched::Goes);
+    let deleting = palombe.site().write("getmail/keeping", config)?;
+    clients::getmail(&state, &deleting)?;
+    assert_eq!(local(&near)?.len() as u64, FEW + 1);
+    assert!(far_flags(&account)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn imaplib_follows_a_folder_by_modseq() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["python3"]));
+    let (palombe, account) = one_bal()?;
+    fill(&account, SOME)?;
+    let mut command = Command::new("python3");
+    command.arg(repo::root().join("tests/clients/imaplib_follow.py"));
+    command.arg(account.imaps.port().to_string()).arg(pki::anchors()).arg(&account.address);
+    command.arg(palombe.password_file()).arg(SOME.to_string());
+    let output = process::run(&mut command).context(process::tail(&palombe.log()))?;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("all well"));
+    Ok(())
+}
+
+#[test]
+fn mutt_and_curl_change_one_folder_in_turn() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["mutt", "script", "curl"]));
+    let (palombe, account) = one_bal()?;
+    for number in 1..=4 {
+        let id = format!("{number}@beta");
+        let message = mail::plain(&account.address, &account.address, &id, "Bonjour.");
+        let file = palombe.site().write("message.eml", message)?;
+        clients::curl_submit(&account, &account.address, &file)?;
+    }
+    let rc = palombe.site().write("muttrc", muttrc(&account))?;
+    let read = |keys: &str| mutt_reads(&palombe, &account, &rc, keys);
+    // mutt flags the first, removes the second, saves the third.
+    read(
+        "1<enter><flag-message>2<enter><delete-message>3<enter><save-message><kill-line>=Archive\
+         <enter><sync-mailbox><exit>",
+    )?;
+    let search = |folder: &str, keys: &str| -> Result<String> {
+        let answer = clients::curl_command(&account, folder, &format!("SEARCH {keys}"))?;
+        Ok(answer.trim_start_matches("* SEARCH").trim().to_owned())
+    };
+    assert_eq!(search("INBOX", "ALL")?, "1 2");
+    assert_eq!(search("INBOX", "FLAGGED SUBJECT 1@beta")?, "1");
+    assert_eq!(search("INBOX", "SUBJECT 4@beta")?, "2");
+    assert_eq!(search("Archive", "SUBJECT 3@beta")?, "1");
+
+    // curl flags the last; mutt copies what is flagged.
+    clients::curl_command(&account, "INBOX", "STORE 2 +FLAGS (\\Flagged)")?;
+    let saved = palombe.site().folder().join("flagged.mbox");
+    read(&format!(
+        "<tag-pattern>~F<enter><tag-prefix><copy-message><kill-line>{}<enter><exit>",
+        saved.display()
+    ))?;
+    let text = std::fs::read_to_string(&saved).context("mutt saved nothing")?;
+    assert!(text.contains("Subject: 1@beta") && text.contains("Subject: 4@beta"), "{text}");
+
+    let before = far_flags(&account)?;
+    read("<sync-mailbox><exit>")?;
+    assert_eq!(before, far_flags(&account)?);
     Ok(())
 }

@@ -232,7 +232,7 @@ fn agree(palombe: &Palombe, game: &Game, config: &Path, views: [&mut View; 2]) -
         game.ledger.filed.len(),
         inbox.len(),
         archive.len(),
-        report.trim()
+        report.lines().last().unwrap_or_default()
     );
     Ok(())
 }
