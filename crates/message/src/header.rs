@@ -1,7 +1,7 @@
 //! Header fields as octets: iteration, selection for IMAP, decoded values for SEARCH.
 
 use crate::raw::Raw;
-use crate::text::{contains_folded, fold_for_search};
+use crate::fold::{contains_folded, fold_for_search};
 use mail_parser::{HeaderForm, HeaderValue};
 use memchr::memchr;
 use palombe_vocabulary::Timestamp;
@@ -125,7 +125,15 @@ pub fn decode_date(value: &[u8]) -> Option<Timestamp> {
     }
 }
 
-/// SEARCH HEADER: true when a field of that name holds `needle`, decoded, without case. An empty needle asks only
+/// The day that a Date field writes, whatever its zone: year, month, day (RFC 9051 6.4.4 SENTON).
+pub fn decode_day(value: &[u8]) -> Option<(u16, u8, u8)> {
+    match HeaderForm::Date.parse(value).value() {
+        HeaderValue::DateTime(date) if date.is_valid() => Some((date.year, date.month, date.day)),
+        _ => None,
+    }
+}
+
+/// SEARCH HEADER: true when a field of that name holds `needle`, decoded and folded. An empty needle asks only
 /// whether the field is there (RFC 9051 6.4.4).
 pub fn search(header: &[u8], name: &str, needle: &str) -> bool {
     let needle = fold_for_search(needle);
@@ -137,9 +145,10 @@ pub fn search(header: &[u8], name: &str, needle: &str) -> bool {
 /// SEARCH TEXT over a header: true when any field, name included, holds `needle`.
 pub fn search_any(header: &[u8], needle: &str) -> bool {
     let needle = fold_for_search(needle);
-    fields(header).any(|field| {
-        let line =
-            format!("{}: {}", String::from_utf8_lossy(field.name), decode_value(field.value));
-        contains_folded(&line, &needle)
-    })
+    fields(header).any(|field| contains_folded(&search_line(&field), &needle))
+}
+
+/// A field as SEARCH TEXT sees it, decoded, not folded yet: name, colon, value.
+pub fn search_line(field: &Field<'_>) -> String {
+    format!("{}: {}", String::from_utf8_lossy(field.name), decode_value(field.value))
 }

@@ -16,7 +16,9 @@ mod decode;
 pub mod dsn;
 mod envelope;
 mod facts;
+mod fold;
 pub mod header;
+mod html;
 mod limits;
 mod mime;
 mod raw;
@@ -25,17 +27,19 @@ mod structure;
 mod text;
 mod threading;
 mod trace;
+pub mod words;
 
 pub use codec::{MessageError, STRUCTURE_VERSION};
 pub use decode::{Base64Decoder, QuotedPrintableDecoder, TransferDecoder};
 pub use envelope::{Envelope, EnvelopeAddress};
 pub use facts::{Facts, Mailbox, MssHeaders};
+pub use fold::{contains_folded, fold_for_search};
 pub use limits::Limits;
 pub use raw::Raw;
 pub use scanner::Scanner;
 pub use structure::{
     ContentType, Damage, Disposition, Encoding, Nested, Param, Part, Section, Structure,
 };
-pub use text::{contains_folded, decode_text, fold_for_search};
+pub use text::{SEARCH_TEXT_VERSION, Searchable, decode_text};
 pub use threading::{BaseSubject, Threaded, Threads, base_subject, collation_key, message_ids};
 pub use trace::{ReceivedTrace, received, return_path};

@@ -1,8 +1,37 @@
-//! Text for SEARCH: decoded, without markup, compared without case.
+//! Text of parts for SEARCH: transfer encoding, charset and markup undone.
 
-use crate::structure::{Encoding, Part};
+use crate::html;
+use crate::structure::{Encoding, Part, Structure};
 use mail_parser::Charset;
 use std::borrow::Cow;
+use std::ops::Range;
+
+/// Of the texts and their folding: with another number, what an index was made of is no longer what is compared.
+pub const SEARCH_TEXT_VERSION: u32 = 1;
+
+/// A piece of a message, beyond its own header, that SEARCH looks into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Searchable<'s> {
+    /// A text part; its octets are `part.body`.
+    Text(&'s Part),
+    /// Header of an attached message: text of the body.
+    AttachedHeader(Range<u64>),
+    /// Header of a body part: BODY does not look at it, TEXT does (RFC 9051 6.4.4).
+    PartHeader(Range<u64>),
+}
+
+impl Structure {
+    /// What SEARCH looks into, in the order of the parts.
+    pub fn searchable(&self) -> impl Iterator<Item = Searchable<'_>> {
+        self.walk().flat_map(|part| {
+            let text = part.is_text().then_some(Searchable::Text(part));
+            let nested = part.message.as_ref();
+            let attached = nested.map(|n| Searchable::AttachedHeader(n.root.header.clone()));
+            let parts = part.children.iter().map(|c| Searchable::PartHeader(c.header.clone()));
+            text.into_iter().chain(attached).chain(parts)
+        })
+    }
+}
 
 /// The text of a part from its body octets: transfer encoding and charset decoded, HTML reduced to its words. A part that
 /// is not text gives an empty string.
@@ -22,17 +51,7 @@ pub fn decode_text(part: &Part, body: &[u8]) -> String {
         None => String::from_utf8_lossy(&decoded),
     };
     if part.content_type.sub.is("html") {
-        return mail_parser::html_to_text(&text);
+        return html::words(&text);
     }
     text.into_owned()
-}
-
-/// The form in which texts are compared: lower case in Unicode's sense.
-pub fn fold_for_search(text: &str) -> String {
-    text.to_lowercase()
-}
-
-/// True when `text` holds a needle that [`fold_for_search`] made.
-pub fn contains_folded(text: &str, folded_needle: &str) -> bool {
-    folded_needle.is_empty() || fold_for_search(text).contains(folded_needle)
 }

@@ -118,10 +118,10 @@ fn texts_for_search() {
     assert_eq!(header::decode_value(nested.envelope.subject.as_ref().unwrap()), "joint é");
     let header =
         b"Subject: =?iso-8859-1?Q?R=E9sultat?=\r\n =?iso-8859-1?Q?_urgent?=\r\nX: y\r\n\r\n";
-    assert!(header::search(header, "SUBJECT", "RÉSULTAT URGENT"));
+    assert!(header::search(header, "SUBJECT", "resultat urgent"));
     assert!(header::search(header, "x", ""));
     assert!(!header::search(header, "y", ""));
-    assert!(header::search_any(header, "x: Y"));
+    assert!(header::search_any(header, "x: y"));
 }
 
 #[test]

@@ -81,6 +81,9 @@ async fn serve(path: &Path, config: Config) -> anyhow::Result<House> {
         config.identity.clone(),
     );
     let mut tasks = Tasks::new();
+    // Before the doors: nobody searches an index whose texts were folded otherwise.
+    let indexing = palombe_indexing::start(house.store.clone(), shutdown.clone())?;
+    tasks.push(("indexing", indexing));
     doors::open(&config, &house, &mut gauges, &mut tasks).await?;
     let gauges = Arc::new(gauges);
     let (trust, store) = (house.trust.clone(), house.store.clone());

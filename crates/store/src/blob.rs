@@ -6,6 +6,7 @@ use crate::limits::CHUNK_BYTES;
 use crate::rows::{self, BlobRow};
 use crate::{BlobDigest, Store, StoreError, SweepReport};
 use palombe_vocabulary::Timestamp;
+use std::ops::Range;
 
 pub(crate) fn blob_row(
     reader: &dyn Reader,
@@ -45,7 +46,44 @@ pub(crate) fn read_range(
     Ok(out)
 }
 
+/// Reads ranges of one body, the last piece kept: many small ranges of a piece cost one read.
+pub struct BlobReader<'a> {
+    store: &'a Store,
+    digest: BlobDigest,
+    /// Offset and octets.
+    piece: (u64, Vec<u8>),
+}
+
+impl BlobReader<'_> {
+    /// A whole range; the caller has bounded it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownBlob`], [`StoreError::Corrupt`] when the body is shorter, or the engine's.
+    pub fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let mut out = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let start = at - at % CHUNK_BYTES as u64;
+            if self.piece.0 != start || self.piece.1.is_empty() {
+                self.piece = (start, self.store.read_blob(&self.digest, start, CHUNK_BYTES)?);
+            }
+            let from = (at - start) as usize;
+            let to = self.piece.1.len().min((range.end - start) as usize);
+            let part = self.piece.1.get(from..to).filter(|part| !part.is_empty());
+            let part = part.ok_or_else(|| rows::damaged("a piece of a body"))?;
+            out.extend_from_slice(part);
+            at += part.len() as u64;
+        }
+        Ok(out)
+    }
+}
+
 impl Store {
+    /// Reads ranges of a body.
+    pub fn blob_reader(&self, digest: BlobDigest) -> BlobReader<'_> {
+        BlobReader { store: self, digest, piece: (0, Vec::new()) }
+    }
+
     /// Up to `len` octets of a body from `offset`; fewer at its end, none past it. Cheapest in pieces of
     /// [`CHUNK_BYTES`] from multiples of it.
     ///

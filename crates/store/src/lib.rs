@@ -43,6 +43,7 @@ mod tests;
 mod words;
 
 pub use accept::OnAccepted;
+pub use blob::BlobReader;
 pub use check::CheckDepth;
 pub use deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
 pub use error::StoreError;

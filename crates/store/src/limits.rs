@@ -40,7 +40,7 @@ pub const JOURNAL_TRIM_BATCH: usize = 1000;
 pub const CHECK_PROBLEMS_MAX: usize = 1000;
 /// How long a measure of the free space on the disk is believed, milliseconds.
 pub const FREE_SPACE_BELIEVED_MS: u64 = 250;
-/// N-grams and header names of one document; one that has more is a candidate of every search.
+/// N-grams and whole words of one document; one that has more is a candidate of every search.
 pub const SEARCH_GRAMS_MAX: usize = 65_536;
 /// N-grams of a needle that are looked up.
 pub const SEARCH_NEEDLE_GRAMS_MAX: usize = 32;

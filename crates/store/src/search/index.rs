@@ -151,11 +151,12 @@ impl Store {
         change.commit(self)
     }
 
-    /// Forgets up to `limit` documents whose last message of the BAL is gone; gives how many bodies were looked at.
+    /// Looks at up to `limit` bodies that lost a message, and forgets the documents of those that have none left;
+    /// gives their BAL, none when nothing waits.
     ///
     /// # Errors
     /// The engine's.
-    pub fn search_forget(&self, limit: usize) -> Result<usize, StoreError> {
+    pub fn search_forget(&self, limit: usize) -> Result<Vec<BalId>, StoreError> {
         let mut found: BTreeMap<BalId, Vec<BlobDigest>> = BTreeMap::new();
         let mut count = 0;
         self.inner.read(|reader| {
@@ -167,10 +168,10 @@ impl Store {
                 Ok(count < limit)
             })
         })?;
-        for (bal, digests) in found {
-            self.forget(bal, &digests)?;
+        for (bal, digests) in &found {
+            self.forget(*bal, digests)?;
         }
-        Ok(count)
+        Ok(found.into_keys().collect())
     }
 
     fn forget(&self, bal: BalId, digests: &[BlobDigest]) -> Result<bool, StoreError> {

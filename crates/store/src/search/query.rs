@@ -2,7 +2,7 @@
 
 use super::block::{bucket_of, find};
 use super::rows::{self, PENDING, Segment, State};
-use super::terms::{SearchField, always, name_hash, needle_hashes};
+use super::terms::{SearchField, always, word_hash, needle_hashes};
 use crate::engine::{Direction, EngineError, Reader, Space, after};
 use crate::{BlobDigest, Store, StoreError};
 use crate::{keys, rows::damaged};
@@ -16,8 +16,8 @@ pub enum SearchQuery {
     Anything,
     /// This folded text in this field.
     Holds(SearchField, String),
-    /// A header field of this name.
-    HasHeader(String),
+    /// This whole word.
+    HasWord(String),
     /// All of them.
     And(Vec<SearchQuery>),
     /// One of them.
@@ -89,7 +89,7 @@ fn plan(key: &[u8; 32], query: &SearchQuery) -> Plan {
             Some(hashes) => Plan::Grams(hashes),
             None => Plan::Anything,
         },
-        SearchQuery::HasHeader(name) => Plan::Grams(vec![name_hash(key, name)]),
+        SearchQuery::HasWord(word) => Plan::Grams(vec![word_hash(key, word)]),
         SearchQuery::And(queries) => {
             let mut plans: Vec<Plan> = queries.iter().map(|query| plan(key, query)).collect();
             plans.retain(|plan| !matches!(plan, Plan::Anything));

@@ -26,8 +26,8 @@ pub enum SearchField {
     Bcc = 7,
 }
 
-/// Names of header fields.
-const NAME: u8 = 8;
+/// Whole words.
+const WORD: u8 = 8;
 /// Documents of which not everything is indexed.
 const ALWAYS: u8 = 0;
 
@@ -38,11 +38,11 @@ impl SearchField {
     }
 }
 
-/// What is indexed of one document: hashes of its n-grams.
+/// What is indexed of one document: hashes of its n-grams and whole words.
 pub struct SearchTerms {
     key: [u8; 32],
     grams: HashSet<(u8, u64)>,
-    names: HashSet<u64>,
+    words: HashSet<u64>,
     complete: bool,
 }
 
@@ -52,7 +52,7 @@ impl Store {
         SearchTerms {
             key: self.inner.search_key,
             grams: HashSet::new(),
-            names: HashSet::new(),
+            words: HashSet::new(),
             complete: true,
         }
     }
@@ -78,13 +78,13 @@ impl SearchTerms {
         }
     }
 
-    /// A header field of this name is there.
-    pub fn name(&mut self, name: &str) {
+    /// Adds a word that is only ever asked for whole.
+    pub fn word(&mut self, word: &str) {
         if self.is_full() {
             self.complete = false;
             return;
         }
-        self.names.insert(name_hash(&self.key, name));
+        self.words.insert(word_hash(&self.key, word));
     }
 
     /// Something could not be indexed: the document stays a candidate for every search.
@@ -94,7 +94,7 @@ impl SearchTerms {
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.grams.len() + self.names.len()
+        self.grams.len() + self.words.len()
     }
 
     /// Whether there is none.
@@ -108,7 +108,7 @@ impl SearchTerms {
 
     /// Hashes, sorted, without doubles.
     pub(crate) fn hashes(self) -> Vec<u64> {
-        let mut out: Vec<u64> = self.names.into_iter().collect();
+        let mut out: Vec<u64> = self.words.into_iter().collect();
         out.extend(self.grams.iter().map(|(field, gram)| gram_hash(&self.key, *field, *gram)));
         if !self.complete {
             out.push(always(&self.key));
@@ -136,9 +136,9 @@ fn gram_hash(key: &[u8; 32], field: u8, gram: u64) -> u64 {
     hash(key, field, &gram.to_be_bytes())
 }
 
-/// Of a header field's name, in any case.
-pub(crate) fn name_hash(key: &[u8; 32], name: &str) -> u64 {
-    hash(key, NAME, name.to_ascii_lowercase().as_bytes())
+/// Of a whole word.
+pub(crate) fn word_hash(key: &[u8; 32], word: &str) -> u64 {
+    hash(key, WORD, word.as_bytes())
 }
 
 /// Of the list of documents that are always candidates.
