@@ -37,11 +37,7 @@ fn push(c: char, out: &mut String) {
             }
         }
         // Combining marks; soft hyphen, zero-width characters.
-        '\u{300}'..='\u{36f}'
-        | '\u{ad}'
-        | '\u{200b}'..='\u{200d}'
-        | '\u{2060}'
-        | '\u{feff}' => {}
+        '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => {}
         '\u{2018}' | '\u{2019}' | '\u{2bc}' => out.push('\''),
         '\u{201c}' | '\u{201d}' => out.push('"'),
         '\u{2010}'..='\u{2015}' | '\u{2212}' => out.push('-'),

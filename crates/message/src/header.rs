@@ -1,7 +1,7 @@
 //! Header fields as octets: iteration, selection for IMAP, decoded values for SEARCH.
 
-use crate::raw::Raw;
 use crate::fold::{contains_folded, fold_for_search};
+use crate::raw::Raw;
 use mail_parser::{HeaderForm, HeaderValue};
 use memchr::memchr;
 use palombe_vocabulary::Timestamp;

@@ -32,8 +32,9 @@ fn without_tags(html: &str) -> String {
         if !INLINE.contains(&name.as_str()) {
             out.push('\n');
         }
+        let hides = HIDDEN.contains(&name.as_str()) && !rest.starts_with("</");
         rest = &rest[tag_end(rest.as_bytes())..];
-        if HIDDEN.contains(&name.as_str()) {
+        if hides {
             rest = after_hidden(rest, &name);
         }
     }

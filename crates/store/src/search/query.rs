@@ -2,7 +2,7 @@
 
 use super::block::{bucket_of, find};
 use super::rows::{self, PENDING, Segment, State};
-use super::terms::{SearchField, always, word_hash, needle_hashes};
+use super::terms::{SearchField, always, needle_hashes, word_hash};
 use crate::engine::{Direction, EngineError, Reader, Space, after};
 use crate::{BlobDigest, Store, StoreError};
 use crate::{keys, rows::damaged};
