@@ -29,6 +29,11 @@ impl Day {
         Some(Day(Offset::UTC.to_datetime(timestamp).date()))
     }
 
+    /// Year, month, day.
+    pub fn parts(self) -> (i16, i8, i8) {
+        (self.0.year(), self.0.month(), self.0.day())
+    }
+
     /// The day that a Date header writes, whatever its zone.
     pub fn new(year: i16, month: i8, day: i8) -> Option<Day> {
         Some(Day(civil::Date::new(year, month, day).ok()?))

@@ -1,25 +1,22 @@
 //! The criteria of SEARCH over a folder's rows: what the rows tell first, then headers, then decoded text.
 //!
-//! Every criterion is exact. Those that need more reading are asked last, and only where the cheap ones left the
-//! answer open; issue 3 puts an index in front of the last kind.
+//! Every criterion is exact. The store's index says which messages may match; each of them is compared with its own
+//! text, whatever was or was not indexed yet. Criteria that need more reading are asked last, and only where the
+//! cheap ones left the answer open.
+
+mod hunt;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use hunt::{Found, Hunt};
 
 use crate::error::Failure;
-use crate::fetch::{Source, read_range};
-use crate::limits::{SEARCH_PART_BYTES_MAX, SEARCH_SLICE};
-use crate::rows::{Row, Rows};
 use crate::selected::Selected;
+use hunt::Seen;
 use palombe_imap_proto::{Day, Ranges, SearchCommand, SearchKey, Selector, SequenceSet};
-use palombe_message::{contains_folded, decode_text, fold_for_search, header};
-use palombe_store::Store;
-use palombe_vocabulary::{BalId, FolderId, Timestamp};
-use std::cell::OnceCell;
-use std::time::Instant;
-
-/// A row as this session sees it.
-struct Seen<'a> {
-    row: Row<'a>,
-    recent: bool,
-}
+use palombe_message::{fold_for_search, words};
+use palombe_store::{SearchField, SearchQuery};
+use palombe_vocabulary::Timestamp;
 
 /// A test of a row and its index.
 type RowTest = Box<dyn Fn(usize, &Seen<'_>) -> bool + Send + Sync>;
@@ -31,28 +28,39 @@ enum Key {
     Not(Box<Key>),
     /// Decided by the row.
     Row(RowTest),
-    /// Decided by the header: field name, or `None` for any; text.
+    /// Decided by the message.
+    Leaf(Leaf),
+}
+
+/// A criterion that reads, and where the index's word on it stands.
+struct Leaf {
+    what: What,
+    hint: Option<usize>,
+}
+
+/// What is compared with the message; texts are folded.
+enum What {
+    /// Decided by the header.
     Header {
         name: String,
         text: String,
     },
-    /// Decided by the message's rows (RFC 8474 6).
+    /// Decided by where its octets are (RFC 8474 6).
     EmailId(String),
     SentBefore(Day),
     SentOn(Day),
     SentSince(Day),
-    /// Decided by decoded text: folded.
+    /// Decided by decoded text.
     Body(String),
     /// Header or body.
-    Text {
-        raw: String,
-        folded: String,
-    },
+    Text(String),
 }
 
 /// What is searched for.
 pub(crate) struct Criteria {
     key: Key,
+    /// How many hints there are.
+    leaves: usize,
     uses_modseq: bool,
 }
 
@@ -67,9 +75,9 @@ impl Criteria {
             Some("ISO-8859-1") => true,
             Some(_) => return Err(Failure::Charset),
         };
-        let mut compiler = Compiler { selected, now, latin1, uses_modseq: false };
+        let mut compiler = Compiler { selected, now, latin1, leaves: 0, uses_modseq: false };
         let key = compiler.key(&command.key)?;
-        Ok(Criteria { key, uses_modseq: compiler.uses_modseq })
+        Ok(Criteria { key, leaves: compiler.leaves, uses_modseq: compiler.uses_modseq })
     }
 
     pub(crate) fn uses_modseq(&self) -> bool {
@@ -81,6 +89,7 @@ struct Compiler<'a> {
     selected: &'a Selected,
     now: Timestamp,
     latin1: bool,
+    leaves: usize,
     uses_modseq: bool,
 }
 
@@ -108,15 +117,18 @@ impl Compiler<'_> {
             SearchKey::To(text) => self.header("To", text)?,
             SearchKey::Subject(text) => self.header("Subject", text)?,
             SearchKey::Header(name, text) => self.header(name, text)?,
-            SearchKey::Body(text) => Key::Body(fold_for_search(&self.text(text)?)),
-            SearchKey::Text(text) => {
-                let raw = self.text(text)?;
-                Key::Text { folded: fold_for_search(&raw), raw }
+            SearchKey::Body(text) => {
+                let text = self.text(text)?;
+                self.leaf(What::Body(text))
             }
-            SearchKey::SentBefore(day) => Key::SentBefore(*day),
-            SearchKey::SentOn(day) => Key::SentOn(*day),
-            SearchKey::SentSince(day) => Key::SentSince(*day),
-            SearchKey::EmailId(id) => Key::EmailId(id.clone()),
+            SearchKey::Text(text) => {
+                let text = self.text(text)?;
+                self.leaf(What::Text(text))
+            }
+            SearchKey::SentBefore(day) => self.leaf(What::SentBefore(*day)),
+            SearchKey::SentOn(day) => self.leaf(What::SentOn(*day)),
+            SearchKey::SentSince(day) => self.leaf(What::SentSince(*day)),
+            SearchKey::EmailId(id) => self.leaf(What::EmailId(id.clone())),
             SearchKey::Sequence(set) => self.set(set, Selector::Sequence)?,
             SearchKey::Uid(set) => self.set(set, Selector::Uid)?,
             SearchKey::ModSeq(since) => {
@@ -174,15 +186,24 @@ impl Compiler<'_> {
         }
     }
 
+    /// A needle, folded.
     fn text(&self, bytes: &[u8]) -> Result<String, Failure> {
         if self.latin1 {
-            return Ok(bytes.iter().map(|b| char::from(*b)).collect());
+            let text: String = bytes.iter().map(|b| char::from(*b)).collect();
+            return Ok(fold_for_search(&text));
         }
-        String::from_utf8(bytes.to_vec()).map_err(|_| Failure::Charset)
+        let text = std::str::from_utf8(bytes).map_err(|_| Failure::Charset)?;
+        Ok(fold_for_search(text))
     }
 
-    fn header(&self, name: &str, text: &[u8]) -> Result<Key, Failure> {
-        Ok(Key::Header { name: name.to_owned(), text: self.text(text)? })
+    fn leaf(&mut self, what: What) -> Key {
+        self.leaves += 1;
+        Key::Leaf(Leaf { what, hint: Some(self.leaves - 1) })
+    }
+
+    fn header(&mut self, name: &str, text: &[u8]) -> Result<Key, Failure> {
+        let text = self.text(text)?;
+        Ok(self.leaf(What::Header { name: name.to_owned(), text }))
     }
 
     fn set(&self, set: &SequenceSet, by: Selector) -> Result<Key, Failure> {
@@ -212,191 +233,91 @@ fn day_key(day: Day, test: fn(Day, Day) -> bool) -> Key {
     row(move |_, row| Day::of(row.row.internal_date()).is_some_and(|date| test(date, day)))
 }
 
+/// Fields with a list of their own in the index.
+const LISTS: &[(&str, SearchField)] = &[
+    ("Subject", SearchField::Subject),
+    ("From", SearchField::From),
+    ("To", SearchField::To),
+    ("Cc", SearchField::Cc),
+    ("Bcc", SearchField::Bcc),
+];
+
+impl What {
+    /// What the index is asked: every message that matches holds it.
+    fn query(&self) -> SearchQuery {
+        let holds = |field, text: &String| SearchQuery::Holds(field, text.clone());
+        let any = |words: Vec<String>| {
+            SearchQuery::Or(words.into_iter().map(SearchQuery::HasWord).collect())
+        };
+        match self {
+            What::Header { name, text } => {
+                let list = LISTS.iter().find(|(list, _)| list.eq_ignore_ascii_case(name));
+                let list = list.map_or(SearchField::Header, |(_, list)| *list);
+                let there = SearchQuery::HasWord(words::field(name));
+                SearchQuery::And(vec![there, holds(list, text)])
+            }
+            What::EmailId(id) => SearchQuery::HasWord(words::email(id)),
+            What::SentBefore(day) => any(words::sent_before(sent_day(*day))),
+            What::SentOn(day) => SearchQuery::HasWord(words::whole_day(sent_day(*day))),
+            What::SentSince(day) => any(words::sent_since(sent_day(*day))),
+            What::Body(text) => holds(SearchField::Body, text),
+            What::Text(text) => SearchQuery::Or(vec![
+                holds(SearchField::Header, text),
+                holds(SearchField::Body, text),
+            ]),
+        }
+    }
+}
+
+fn sent_day(day: Day) -> words::SentDay {
+    let (year, month, day) = day.parts();
+    (year.unsigned_abs(), month.unsigned_abs(), day.unsigned_abs())
+}
+
 impl Key {
     /// 0: rows only; 1: headers; 2: text.
     fn cost(&self) -> u8 {
         match self {
             Key::Row(_) => 0,
-            Key::Header { .. }
-            | Key::EmailId(_)
-            | Key::SentBefore(_)
-            | Key::SentOn(_)
-            | Key::SentSince(_) => 1,
-            Key::Body(_) | Key::Text { .. } => 2,
+            Key::Leaf(leaf) => match leaf.what {
+                What::Body(_) | What::Text(_) => 2,
+                _ => 1,
+            },
             Key::And(keys) => keys.iter().map(Key::cost).max().unwrap_or(0),
             Key::Or(pair) => pair.0.cost().max(pair.1.cost()),
             Key::Not(key) => key.cost(),
         }
     }
 
-    fn matches(&self, message: &Message<'_>) -> Result<bool, Failure> {
-        Ok(match self {
+    /// What every match holds. That a message may hold something says nothing on its not holding it.
+    fn bound(&self) -> SearchQuery {
+        match self {
+            Key::Row(_) | Key::Not(_) => SearchQuery::Anything,
+            Key::Leaf(leaf) => leaf.what.query(),
             Key::And(keys) => {
-                for key in keys {
-                    if !key.matches(message)? {
-                        return Ok(false);
-                    }
-                }
-                true
+                let bounds = keys.iter().map(Key::bound);
+                let known: Vec<SearchQuery> =
+                    bounds.filter(|bound| *bound != SearchQuery::Anything).collect();
+                if known.is_empty() { SearchQuery::Anything } else { SearchQuery::And(known) }
             }
-            Key::Or(pair) => pair.0.matches(message)? || pair.1.matches(message)?,
-            Key::Not(key) => !key.matches(message)?,
-            Key::Row(test) => test(message.index, &message.row),
-            Key::Header { name, text } => header::search(message.header()?, name, text),
-            Key::EmailId(id) => {
-                message.source()?.is_some_and(|(source, _)| source.stored.email_id == *id)
-            }
-            Key::SentBefore(day) => message.sent()?.is_some_and(|sent| sent < *day),
-            Key::SentOn(day) => message.sent()?.is_some_and(|sent| sent == *day),
-            Key::SentSince(day) => message.sent()?.is_some_and(|sent| sent >= *day),
-            Key::Body(folded) => message.body_holds(folded)?,
-            Key::Text { raw, folded } => {
-                header::search_any(message.header()?, raw) || message.body_holds(folded)?
-            }
-        })
-    }
-}
-
-/// One message under examination; read as far as the criteria ask.
-struct Message<'a> {
-    store: Option<(&'a Store, BalId, FolderId)>,
-    index: usize,
-    row: Seen<'a>,
-    source: OnceCell<Option<(Source, Vec<u8>)>>,
-}
-
-impl Message<'_> {
-    /// `None`: expunged meanwhile.
-    fn source(&self) -> Result<Option<&(Source, Vec<u8>)>, Failure> {
-        if let Some(source) = self.source.get() {
-            return Ok(source.as_ref());
-        }
-        let Some((store, bal, folder)) = self.store else { return Ok(None) };
-        let source = match store.message(bal, folder, self.row.row.uid())? {
-            None => None,
-            Some(stored) => {
-                let source = Source::open(store, stored)?;
-                let header = source.header(store)?;
-                Some((source, header))
-            }
-        };
-        Ok(self.source.get_or_init(|| source).as_ref())
-    }
-
-    fn header(&self) -> Result<&[u8], Failure> {
-        Ok(self.source()?.map_or(&[], |(_, header)| header))
-    }
-
-    /// The day of the Date header, as written there (RFC 9051 6.4.4).
-    fn sent(&self) -> Result<Option<Day>, Failure> {
-        let date = header::first(self.header()?, "Date");
-        Ok(date.and_then(|field| header::decode_date(field.value)).and_then(Day::of))
-    }
-
-    /// Every text part, decoded, one at a time.
-    fn body_holds(&self, folded: &str) -> Result<bool, Failure> {
-        let (Some((source, _)), Some((store, ..))) = (self.source()?, self.store) else {
-            return Ok(false);
-        };
-        if folded.is_empty() {
-            return Ok(true);
-        }
-        for part in source.structure.walk() {
-            // Headers of nested messages are text of the body (RFC 9051 6.4.4 leaves it open; people expect it).
-            if let Some(nested) = &part.message {
-                let header = &nested.root.header;
-                let end = header.end.min(header.start + SEARCH_PART_BYTES_MAX);
-                let bytes = read_range(store, &source.stored.digest, header.start..end)?;
-                if header::search_any(&bytes, folded) {
-                    return Ok(true);
-                }
-            }
-            if part.is_text() {
-                let end = part.body.end.min(part.body.start + SEARCH_PART_BYTES_MAX);
-                let bytes = read_range(store, &source.stored.digest, part.body.start..end)?;
-                if contains_folded(&decode_text(part, &bytes), folded) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// What was found: indexes, ascending.
-pub(crate) struct Found {
-    pub(crate) indexes: Vec<usize>,
-    /// A message was gone already.
-    pub(crate) expunged: bool,
-}
-
-/// A search on its way.
-pub(crate) struct Hunt {
-    bal: BalId,
-    folder: FolderId,
-    rows: Rows,
-    criteria: Criteria,
-    at: usize,
-    found: Found,
-}
-
-impl Hunt {
-    pub(crate) fn new(bal: BalId, folder: FolderId, rows: Rows, criteria: Criteria) -> Self {
-        let found = Found { indexes: Vec::new(), expunged: false };
-        Hunt { bal, folder, rows, criteria, at: 0, found }
-    }
-
-    pub(crate) fn needs_no_store(&self) -> bool {
-        self.criteria.key.cost() == 0
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        self.at >= self.rows.len()
-    }
-
-    pub(crate) fn into_found(self) -> Found {
-        self.found
-    }
-
-    /// All of it: only rows are read, so nothing can fail.
-    pub(crate) fn run_in_memory(&mut self) {
-        while !self.is_done() {
-            if self.examine(None).is_err() {
-                return;
-            }
+            Key::Or(pair) => match (pair.0.bound(), pair.1.bound()) {
+                (SearchQuery::Anything, _) | (_, SearchQuery::Anything) => SearchQuery::Anything,
+                (a, b) => SearchQuery::Or(vec![a, b]),
+            },
         }
     }
 
-    /// For a while.
-    pub(crate) fn run_slice(&mut self, store: &Store) -> Result<(), Failure> {
-        let began = Instant::now();
-        while !self.is_done() && began.elapsed() < SEARCH_SLICE {
-            self.examine(Some(store))?;
+    /// Each leaf, and whether the bound of the whole leaves it open.
+    fn each_leaf(&self, open: bool, visit: &mut impl FnMut(&Leaf, bool)) {
+        match self {
+            Key::Row(_) => {}
+            Key::Leaf(leaf) => visit(leaf, open),
+            Key::And(keys) => keys.iter().for_each(|key| key.each_leaf(open, visit)),
+            Key::Or(pair) => {
+                pair.0.each_leaf(open, visit);
+                pair.1.each_leaf(open, visit);
+            }
+            Key::Not(key) => key.each_leaf(true, visit),
         }
-        Ok(())
-    }
-
-    fn examine(&mut self, store: Option<&Store>) -> Result<(), Failure> {
-        let index = self.at;
-        self.at += 1;
-        let Some(row) = self.rows.get(index) else { return Ok(()) };
-        if row.is_hollow() {
-            self.found.expunged = true;
-            return Ok(());
-        }
-        let row = Seen { recent: self.rows.is_recent(&row), row };
-        let message = Message {
-            store: store.map(|store| (store, self.bal, self.folder)),
-            index,
-            row,
-            source: OnceCell::new(),
-        };
-        let matches = self.criteria.key.matches(&message)?;
-        if matches!(message.source.get(), Some(None)) && store.is_some() {
-            self.found.expunged = true;
-        } else if matches {
-            self.found.indexes.push(index);
-        }
-        Ok(())
     }
 }

@@ -47,6 +47,7 @@ pub fn terms(
     } else {
         reading.terms.incomplete();
     }
+    reading.terms.word(&words::email(&message.email_id));
     reading.own_header(&own);
     for piece in structure.searchable() {
         reading.piece(&piece)?;

@@ -1,4 +1,5 @@
-//! What an index keeps of a message as whole words: names of header fields, the day of the Date header at every scale.
+//! What an index keeps of a message as whole words: names of header fields, its EMAILID, the day of the Date header at
+//! every scale.
 //! Whoever writes the index and whoever asks it take them from here.
 
 /// Days of the Date header, whatever its zone: year, month, day.
@@ -7,6 +8,11 @@ pub type SentDay = (u16, u8, u8);
 /// A header field of this name is there.
 pub fn field(name: &str) -> String {
     format!("field {}", name.to_ascii_lowercase())
+}
+
+/// The content of this EMAILID (RFC 8474 4).
+pub fn email(id: &str) -> String {
+    format!("email {id}")
 }
 
 /// Century, decade, year, month, day.
