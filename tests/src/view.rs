@@ -16,16 +16,29 @@ struct Row {
     flags: BTreeSet<String>,
 }
 
+/// How this session hears that messages went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// EXPUNGE, by number.
+    Expunge,
+    /// VANISHED, by UID: QRESYNC is enabled (RFC 7162 3.2.10).
+    Vanished,
+}
+
 /// A session with one folder selected.
 pub struct View {
     imap: Imap,
     rows: Vec<Row>,
+    removal: Removal,
 }
 
 impl View {
     /// Logs in, selects, reads UID and flags of every message.
-    pub fn open(operator: &Palombe, address: &str, folder: &str) -> Result<View> {
-        let mut view = View { imap: Imap::open(operator, address)?, rows: Vec::new() };
+    pub fn open(operator: &Palombe, address: &str, folder: &str, removal: Removal) -> Result<View> {
+        let mut view = View { imap: Imap::open(operator, address)?, rows: Vec::new(), removal };
+        if removal == Removal::Vanished {
+            view.imap.ok("ENABLE QRESYNC")?;
+        }
         let answer = view.imap.ok(&format!("SELECT {folder}"))?;
         view.take(&answer, true)?;
         view.fill()?;
@@ -112,6 +125,12 @@ impl View {
 
     fn take(&mut self, answer: &Answer, may_renumber: bool) -> Result<()> {
         for text in answer.lines() {
+            if let Some(set) = text.strip_prefix("VANISHED ") {
+                ensure!(may_renumber, "VANISHED where numbers must not change");
+                ensure!(self.removal == Removal::Vanished, "{text}, which nobody asked for");
+                self.rows.retain(|row| row.uid.is_none_or(|uid| !holds(set, uid)));
+                continue;
+            }
             let mut words = text.splitn(3, ' ');
             let Some(number) = words.next().and_then(|word| word.parse::<usize>().ok()) else {
                 continue;
@@ -120,6 +139,7 @@ impl View {
                 (Some("EXISTS"), None) => self.exists(number)?,
                 (Some("EXPUNGE"), None) => {
                     ensure!(may_renumber, "EXPUNGE where numbers must not change");
+                    ensure!(self.removal == Removal::Expunge, "{text}, not VANISHED");
                     let valid = number >= 1 && number <= self.rows.len();
                     ensure!(valid, "{text} of {} messages", self.rows.len());
                     self.rows.remove(number - 1);
@@ -141,16 +161,120 @@ impl View {
         let count = self.rows.len();
         let row = number.checked_sub(1).and_then(|index| self.rows.get_mut(index));
         let Some(row) = row else { bail!("{number} FETCH {items} of {count} messages") };
-        let after = |name: &str| items.split(name).nth(1);
-        if let Some(uid) = after("UID ").and_then(|rest| rest.split([' ', ')']).next()) {
-            let uid: u32 = uid.parse()?;
+        if let Some(uid) = uid_of(items) {
             ensure!(row.uid.is_none_or(|known| known == uid), "{number} is {row:?}, now {items}");
             row.uid = Some(uid);
         }
-        if let Some(flags) = after("FLAGS (").and_then(|rest| rest.split(')').next()) {
-            let flags = flags.split(' ').filter(|flag| !flag.is_empty() && *flag != "\\Recent");
-            row.flags = flags.map(str::to_owned).collect();
+        if let Some(flags) = flags_of(items) {
+            row.flags = flags;
         }
         Ok(())
+    }
+}
+
+/// A client that comes and goes: what it believes lives between its sessions, and each session brings only what
+/// changed since the last one (RFC 7162 3.2.5).
+#[derive(Default)]
+pub struct Visitor {
+    flags: Flags,
+    uid_validity: u32,
+    modseq: u64,
+}
+
+impl Visitor {
+    /// What it believes.
+    pub fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
+    /// One session. With `known`, it also says which UIDs it has.
+    pub fn visit(
+        &mut self,
+        operator: &Palombe,
+        address: &str,
+        folder: &str,
+        known: Known,
+    ) -> Result<()> {
+        let mut imap = Imap::open(operator, address)?;
+        imap.ok("ENABLE QRESYNC")?;
+        let uids: Vec<String> = self.flags.keys().map(u32::to_string).collect();
+        let known = match known {
+            Known::Said if !uids.is_empty() => format!(" {}", uids.join(",")),
+            _ => String::new(),
+        };
+        let parameter = format!("(QRESYNC ({} {}{known}))", self.uid_validity, self.modseq);
+        let is_first = self.modseq == 0;
+        let parameter = if is_first { "(CONDSTORE)" } else { &parameter };
+        let mut answer = imap.ok(&format!("SELECT {folder} {parameter}"))?;
+        // RFC 7162 3.2.5: who names UIDs hears of these only, and asks for what is new.
+        if is_first || !known.is_empty() {
+            let next = self.flags.keys().last().unwrap_or(&0) + 1;
+            answer.untagged.extend(imap.ok(&format!("UID FETCH {next}:* (FLAGS)"))?.untagged);
+        }
+        let code = |name: &str| {
+            let text = answer.lines().find_map(|line| line.split(name).nth(1))?;
+            text.split(']').next()?.parse::<u64>().ok()
+        };
+        let modseq = code("[HIGHESTMODSEQ ").context("no HIGHESTMODSEQ")?;
+        ensure!(modseq >= self.modseq, "HIGHESTMODSEQ {modseq} after {}", self.modseq);
+        let validity = code("[UIDVALIDITY ").context("no UIDVALIDITY")? as u32;
+        ensure!(is_first || validity == self.uid_validity, "another UIDVALIDITY");
+        (self.modseq, self.uid_validity) = (modseq, validity);
+        let mut exists = None;
+        for text in answer.lines() {
+            if let Some(set) = text.strip_prefix("VANISHED (EARLIER) ") {
+                self.flags.retain(|uid, _| !holds(set, *uid));
+            } else if let Some(count) = text.strip_suffix(" EXISTS") {
+                exists = Some(count.parse::<usize>()?);
+            } else if let Some((_, items)) = text.split_once(" FETCH ") {
+                let uid = uid_of(items).with_context(|| text.to_owned())?;
+                self.flags.insert(uid, flags_of(items).with_context(|| text.to_owned())?);
+            }
+        }
+        ensure!(exists == Some(self.flags.len()), "{exists:?} exist, has {}", self.flags.len());
+        imap.ok("LOGOUT")?;
+        Ok(())
+    }
+}
+
+/// Does a visitor say which UIDs it has?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It says so, and hears of none but these that they went away.
+    Said,
+    /// It leaves that to the server.
+    Unsaid,
+}
+
+fn uid_of(items: &str) -> Option<u32> {
+    items.split("UID ").nth(1)?.split([' ', ')']).next()?.parse().ok()
+}
+
+fn flags_of(items: &str) -> Option<BTreeSet<String>> {
+    let flags = items.split("FLAGS (").nth(1)?.split(')').next()?;
+    let flags = flags.split(' ').filter(|flag| !flag.is_empty() && *flag != "\\Recent");
+    Some(flags.map(str::to_owned).collect())
+}
+
+/// Is the UID in a set such as `1:3,7`?
+fn holds(set: &str, uid: u32) -> bool {
+    set.split(',').any(|range| {
+        let (first, last) = range.split_once(':').unwrap_or((range, range));
+        let (first, last) = (first.parse().unwrap_or(0), last.parse().unwrap_or(0));
+        (u32::min(first, last)..=u32::max(first, last)).contains(&uid)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read() {
+        assert!(holds("1:3,7", 2) && holds("1:3,7", 7) && !holds("1:3,7", 4));
+        let items = "(UID 12 MODSEQ (3) FLAGS (\\Recent \\Seen))";
+        assert_eq!(uid_of(items), Some(12));
+        assert_eq!(flags_of(items), Some(["\\Seen".to_owned()].into()));
+        assert_eq!(flags_of("(UID 12)"), None);
     }
 }

@@ -8,6 +8,10 @@ use palombe_tests::{clients, mail};
 
 const BALS: usize = 5;
 const SESSIONS_PER_BAL: usize = 10;
+/// Sessions whose memory is measured; `PALOMBE_IDLE_SESSIONS=1000` asks for more.
+const MEASURED: usize = 150;
+/// What one idle session over TLS may cost, octets. The buffers of TLS alone are some 40 KiB.
+const SESSION_BYTES_MAX: u64 = 256 * 1024;
 
 /// A session that idles in INBOX.
 fn idling(palombe: &Palombe, address: &str) -> Result<Imap> {
@@ -78,5 +82,46 @@ fn what_one_client_does_is_told_to_the_other_that_idles() -> Result<()> {
     let message = mail::plain(&address, &address, "4@beta", "Bonjour.");
     acting.append("INBOX", "", &message)?;
     idle.hear("the new one", |text| text == "2 EXISTS")?;
+    Ok(())
+}
+
+#[test]
+fn an_idle_session_costs_little_memory() -> Result<()> {
+    let count = match std::env::var("PALOMBE_IDLE_SESSIONS") {
+        Ok(count) => count.parse()?,
+        Err(_) => MEASURED,
+    };
+    let mut palombe = Palombe::prepare("beta")?;
+    palombe.set("imap", "connections_per_peer_max", &(count + 50).to_string());
+    palombe.resume()?;
+    palombe.add_domain(&palombe.domain())?;
+    let address = palombe.add_bal("marie")?;
+    let mut acting = Imap::open(&palombe, &address)?;
+    for number in 0..100 {
+        let message = mail::plain(&address, &address, &format!("{number}@beta"), "Bonjour.");
+        acting.append("INBOX", "", &message)?;
+    }
+    // The first sessions pay for what is shared: threads, caches, the memory of password checks.
+    let mut sessions: Vec<Imap> =
+        (0..20).map(|_| idling(&palombe, &address)).collect::<Result<_>>()?;
+    let before = palombe.server()?.resident()?.now_bytes;
+    for _ in 0..count {
+        sessions.push(idling(&palombe, &address)?);
+    }
+    let after = palombe.server()?.resident()?.now_bytes;
+    let each = after.saturating_sub(before) / count as u64;
+    println!(
+        "{count} idle sessions: {} KiB each, {} MiB for 1,000; the process had {} MiB before",
+        each / 1024,
+        each * 1000 / 1024 / 1024,
+        before / 1024 / 1024
+    );
+    ensure!(each <= SESSION_BYTES_MAX, "{each} octets for each idle session");
+    // All are still there and hear.
+    let message = mail::plain(&address, &address, "pour tous@beta", "Bonjour.");
+    acting.append("INBOX", "", &message)?;
+    for session in &mut sessions {
+        session.hear("the new message", |text| text == "101 EXISTS")?;
+    }
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Several clients flag, move and expunge in the same folder at the same time. Afterwards each of them believes what a
-//! new session reads, mbsync has the same on disk, and nothing is gone that nobody deleted.
+//! Several clients flag, move and expunge in the same folder at the same time: one hears of EXPUNGE, one of VANISHED,
+//! one comes and goes with QRESYNC, and mbsync runs beside them. Afterwards each of them believes what a new session
+//! reads, mbsync has the same on disk, and nothing is gone that nobody deleted.
 //!
 //! `PALOMBE_SEED=n` repeats a run; without it each run is another one.
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use palombe_tests::acknowledged::{Dice, message_id};
 use palombe_tests::imap::Imap;
 use palombe_tests::palombe::Palombe;
-use palombe_tests::view::{Flags, View};
+use palombe_tests::view::{Flags, Known, Removal, View, Visitor};
 use palombe_tests::{clients, mail, process, skip_if_missing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,6 +19,8 @@ const STEPS: u64 = 300;
 const MESSAGES: u64 = 40;
 /// Steps between two runs of mbsync.
 const MBSYNC_EVERY: u64 = 60;
+/// Steps between two sessions of the client that comes and goes.
+const VISIT_EVERY: u64 = 25;
 /// Sets of UIDs that one command names, at most.
 const SET_MAX: u64 = 6;
 
@@ -122,7 +125,7 @@ fn idle_beside(game: &mut Game, idling: &mut View, acting: &mut View) -> Result<
 
 /// UID and flags as a session reads them that was not there before; and Message-IDs.
 fn fresh(palombe: &Palombe, address: &str, folder: &str) -> Result<(Flags, Vec<String>)> {
-    let flags = View::open(palombe, address, folder)?.flags();
+    let flags = View::open(palombe, address, folder, Removal::Expunge)?.flags();
     let mut imap = Imap::open(palombe, address)?;
     imap.ok(&format!("EXAMINE {folder}"))?;
     let answer = imap.ok("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")?;
@@ -162,8 +165,9 @@ fn clients_that_change_one_folder_together_agree() -> Result<()> {
     let config = palombe.site().write("mbsyncrc", text)?;
 
     let mut game = Game { dice: Dice(seed), ledger: Ledger::default(), address: address.clone() };
-    let mut one = View::open(&palombe, &address, "INBOX")?;
-    let mut two = View::open(&palombe, &address, "INBOX")?;
+    let mut one = View::open(&palombe, &address, "INBOX", Removal::Expunge)?;
+    let mut two = View::open(&palombe, &address, "INBOX", Removal::Vanished)?;
+    let mut visitor = Visitor::default();
     for _ in 0..MESSAGES {
         game.file(&mut one, "")?;
     }
@@ -171,6 +175,11 @@ fn clients_that_change_one_folder_together_agree() -> Result<()> {
 
     let mut third: Option<Child> = None;
     for step in 0..STEPS {
+        if step % VISIT_EVERY == 0 {
+            let known = if game.dice.once_in(2) { Known::Said } else { Known::Unsaid };
+            let at = || format!("visit at step {step}, {known:?}");
+            visitor.visit(&palombe, &address, "INBOX", known).with_context(at)?;
+        }
         if step % MBSYNC_EVERY == 0 {
             // What it says does not count yet: messages go away under it.
             if let Some(mut child) = third.take() {
@@ -193,11 +202,17 @@ fn clients_that_change_one_folder_together_agree() -> Result<()> {
     if let Some(mut child) = third.take() {
         child.wait()?;
     }
-    agree(&palombe, &game, &config, [&mut one, &mut two])
+    agree(&palombe, &game, &config, [&mut one, &mut two], &mut visitor)
 }
 
 /// The end of the game: everybody has the same.
-fn agree(palombe: &Palombe, game: &Game, config: &Path, views: [&mut View; 2]) -> Result<()> {
+fn agree(
+    palombe: &Palombe,
+    game: &Game,
+    config: &Path,
+    views: [&mut View; 2],
+    visitor: &mut Visitor,
+) -> Result<()> {
     let near = palombe.site().subfolder("near")?;
     clients::mbsync(config)?; // the last one to change anything
     let address = &game.address;
@@ -207,6 +222,8 @@ fn agree(palombe: &Palombe, game: &Game, config: &Path, views: [&mut View; 2]) -
         view.settle()?;
         ensure!(view.flags() == inbox, "believes {:?}\nread {inbox:?}", view.flags());
     }
+    visitor.visit(palombe, address, "INBOX", Known::Unsaid)?;
+    ensure!(visitor.flags() == &inbox, "visits left {:?}\nread {inbox:?}", visitor.flags());
     ensure!(inbox.len() == inbox_ids.len() && archive.len() == archive_ids.len());
 
     // Each message is in one place, once; what nobody deleted is still there.
