@@ -105,6 +105,38 @@ pub enum Command {
     Unauthenticate,
 }
 
+impl Command {
+    /// Whether a message is named by its sequence number anywhere in it (RFC 9586 3).
+    pub fn uses_sequence_numbers(&self) -> bool {
+        let search = |search: &SearchCommand| {
+            search.by == Selector::Sequence || search.key.uses_sequence_numbers()
+        };
+        match self {
+            Command::Fetch { by, .. }
+            | Command::Store { by, .. }
+            | Command::Copy { by, .. }
+            | Command::Move { by, .. } => *by == Selector::Sequence,
+            Command::Search(command) => search(command),
+            Command::Sort(command) => search(&command.search),
+            Command::Thread(command) => search(&command.search),
+            _ => false,
+        }
+    }
+}
+
+impl SearchKey {
+    /// The grammar bounds the depth.
+    fn uses_sequence_numbers(&self) -> bool {
+        match self {
+            SearchKey::And(keys) => keys.iter().any(SearchKey::uses_sequence_numbers),
+            SearchKey::Or(pair) => pair.0.uses_sequence_numbers() || pair.1.uses_sequence_numbers(),
+            SearchKey::Not(key) => key.uses_sequence_numbers(),
+            SearchKey::Sequence(set) => *set != SequenceSet::Saved,
+            _ => false,
+        }
+    }
+}
+
 /// Whether numbers in a set are message sequence numbers or UIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selector {

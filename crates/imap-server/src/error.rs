@@ -55,6 +55,22 @@ pub(crate) enum Failure {
     UnknownCte,
     #[error("an extension that was not enabled")]
     NotEnabled,
+    #[error("more messages than can be ordered at once")]
+    TooManyToOrder,
+    #[error("more messages than one APPEND takes")]
+    TooManyMessages,
+    #[error("the message to replace is not there")]
+    NoSuchMessage,
+    #[error("a message with NUL")]
+    BinaryMessage,
+    #[error("a header in UTF-8 from a client that did not enable it")]
+    EightBitHeader,
+    #[error("the session is compressed already")]
+    CompressedAlready,
+    #[error("too many compressed sessions")]
+    TooManyCompressed,
+    #[error("a sequence number where only UIDs are used")]
+    UidRequired,
     #[error("an empty message")]
     EmptyMessage,
     #[error("special use not available")]
@@ -76,6 +92,8 @@ pub(crate) enum Gone {
     Shutdown,
     #[error("too much input, or input that cannot be followed")]
     Flood,
+    #[error("the compressed stream is damaged or a bomb")]
+    Compression,
     #[error("the TLS handshake failed")]
     Tls,
     #[error("too many failed logins")]

@@ -16,6 +16,8 @@ mod error;
 mod fetch;
 pub mod limits;
 mod metrics;
+mod ordering;
+mod packing;
 mod reply;
 mod rows;
 mod searching;
@@ -27,4 +29,4 @@ mod wire;
 
 pub use metrics::{Metrics, MetricsSnapshot};
 pub use session::{Entry, House, ImapServer};
-pub use settings::{CleartextLogin, Settings};
+pub use settings::{CleartextLogin, Settings, Unauthenticate};

@@ -20,6 +20,22 @@ pub const SEARCH_SLICE: Duration = Duration::from_millis(50);
 pub const NESTED_HEADER_BYTES_MAX: u64 = 1024 * 1024;
 /// Octets of one text part that SEARCH decodes: the size limit of a message.
 pub const SEARCH_PART_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Messages that one SORT or THREAD orders.
+pub const ORDER_MESSAGES_MAX: usize = 500_000;
+/// Octets of one text that SORT and THREAD compare.
+pub const ORDER_KEY_BYTES_MAX: usize = 512;
+/// Octets of everything that one SORT or THREAD compares.
+pub const ORDER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Messages of one APPEND (RFC 3502).
+pub const APPEND_MESSAGES_MAX: usize = 64;
+/// Octets of all messages of one APPEND, in messages of the largest size.
+pub const APPEND_LARGEST_MAX: u64 = 2;
+/// Sessions that may compress at one time (RFC 4978): each takes some 350 KiB for it.
+pub const COMPRESSED_SESSIONS_MAX: usize = 512;
+/// Octets that may come out of a compressed stream before their ratio is looked at.
+pub const INFLATED_BYTES_FREE: u64 = 64 * 1024 * 1024;
+/// Octets that come out of one compressed octet; a stream past it is a bomb.
+pub const INFLATE_RATIO_MAX: u64 = 250;
 /// Octets of a text part that PREVIEW decodes.
 pub const PREVIEW_PART_BYTES_MAX: u64 = 16 * 1024;
 /// Characters of a PREVIEW (RFC 8970 3.3 recommends 200).

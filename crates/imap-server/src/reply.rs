@@ -73,6 +73,14 @@ pub(crate) fn failure(failure: &Failure) -> (Verdict, String) {
         Failure::Flag => (No, "CANNOT", "Unknown flag"),
         Failure::UnknownCte => (No, "UNKNOWN-CTE", "Unknown content transfer encoding"), // RFC 3516
         Failure::NotEnabled => (Bad, "CLIENTBUG", "ENABLE the extension first"), // RFC 7162 3.2.3
+        Failure::TooManyToOrder => (No, "LIMIT", "Too many messages"),           // RFC 5530 3
+        Failure::TooManyMessages => (No, "LIMIT", "Too many messages in one command"),
+        Failure::NoSuchMessage => (No, "EXPUNGEISSUED", "No such message"), // RFC 8508 3.2
+        Failure::BinaryMessage => (No, "UNKNOWN-CTE", "Messages with NUL are not stored"), // RFC 3516 4.4
+        Failure::EightBitHeader => (No, "CANNOT", "Enable UTF8=ACCEPT for this header"), // RFC 6855 4
+        Failure::CompressedAlready => (No, "COMPRESSIONACTIVE", "DEFLATE is active"), // RFC 4978 3
+        Failure::TooManyCompressed => (No, "LIMIT", "Too many compressed sessions"),
+        Failure::UidRequired => (Bad, "UIDREQUIRED", "Only UIDs are used now"), // RFC 9586 3
         Failure::EmptyMessage => (No, "CANNOT", "An empty message cannot be stored"),
         Failure::SpecialUse => (No, "USEATTR", "This special use cannot be given"), // RFC 6154 3
     };
@@ -134,7 +142,7 @@ pub(crate) fn bad(bad: Bad) -> (Verdict, String) {
 /// The last words of a connection; `None` when nobody listens any more.
 pub(crate) fn bye(gone: Gone) -> Option<&'static str> {
     Some(match gone {
-        Gone::Closed | Gone::Tls | Gone::Stalled => return None,
+        Gone::Closed | Gone::Tls | Gone::Stalled | Gone::Compression => return None,
         Gone::Logout => "BYE Goodbye",
         Gone::Autologout => "BYE Autologout; idle for too long", // RFC 9051 5.4
         Gone::Shutdown => "BYE [UNAVAILABLE] Server shutting down",

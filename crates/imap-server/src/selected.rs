@@ -289,9 +289,9 @@ impl Selected {
     fn write_expunges(&mut self, out: &mut Writer, enabled: Enabled) {
         let vanished = std::mem::take(&mut self.vanished);
         let Some(loaded) = &mut self.loaded else { return };
-        let by_uid = enabled.qresync;
+        let by_uid = enabled.qresync || enabled.uid_only;
         if by_uid {
-            // RFC 7162 3.2.10: in place of every EXPUNGE.
+            // RFC 7162 3.2.10 and RFC 9586 3: in place of every EXPUNGE.
             let uids = Ranges::from_ascending(vanished.iter().copied());
             out.untagged(format_args!("VANISHED {uids}"));
         }
@@ -370,11 +370,14 @@ pub(crate) fn write_flags(
     (row, recent): (&Row<'_>, bool),
     enabled: Enabled,
 ) {
-    out.raw("* ").show(number).raw(" FETCH (UID ").show(row.uid().0);
-    if enabled.condstore {
-        out.raw(" MODSEQ (").show(row.modseq().0).raw(")"); // RFC 7162 3.2
+    crate::fetch::write_start(out, number, row, enabled);
+    if !enabled.uid_only {
+        out.raw("UID ").show(row.uid().0).raw(" ");
     }
-    out.raw(" FLAGS ");
+    if enabled.condstore {
+        out.raw("MODSEQ (").show(row.modseq().0).raw(") "); // RFC 7162 3.2
+    }
+    out.raw("FLAGS ");
     crate::fetch::write_flag_list(out, row, recent && !enabled.rev2);
     out.raw(")").crlf();
 }

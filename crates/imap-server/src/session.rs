@@ -5,7 +5,7 @@
 
 use crate::command;
 use crate::error::{Failure, Gone, Stop};
-use crate::limits::{BAL_CHECK_PERIOD, READ_BYTES};
+use crate::limits::{BAL_CHECK_PERIOD, COMPRESSED_SESSIONS_MAX, READ_BYTES};
 use crate::metrics::{Metrics, Present, count};
 use crate::reply::{self, Done, Verdict};
 use crate::rows::{Last, Rows, Tables, Wants};
@@ -22,7 +22,7 @@ use palombe_vocabulary::{BalId, SessionId, Uid};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// The rooms that a session enters.
@@ -63,6 +63,8 @@ pub struct ImapServer {
     pub(crate) tables: Arc<Tables>,
     /// Passwords being verified at one time: Argon2id must not take every thread of the pool.
     pub(crate) verifying: Arc<Semaphore>,
+    /// Sessions that compress.
+    pub(crate) compressing: Arc<Semaphore>,
 }
 
 impl ImapServer {
@@ -71,8 +73,9 @@ impl ImapServer {
         let verifying = Arc::new(Semaphore::new(settings.logins_at_once_max.max(1)));
         let metrics = Arc::default();
         let tables = Arc::new(Tables::new(settings.rows_cache_bytes));
+        let compressing = Arc::new(Semaphore::new(COMPRESSED_SESSIONS_MAX));
         let (house, settings) = (Arc::new(house), Arc::new(settings));
-        ImapServer { house, settings, metrics, tables, verifying }
+        ImapServer { house, settings, metrics, tables, verifying, compressing }
     }
 
     /// The counters of this door.
@@ -90,7 +93,9 @@ impl ImapServer {
         let end = session.run(entry, over_limit).await;
         match end {
             Gone::Stalled | Gone::Autologout => count(&self.metrics.stalls),
-            Gone::Flood | Gone::LoginFailures => count(&self.metrics.limits_passed),
+            Gone::Flood | Gone::LoginFailures | Gone::Compression => {
+                count(&self.metrics.limits_passed)
+            }
             _ => {}
         }
         if let Some(words) = reply::bye(end) {
@@ -113,6 +118,10 @@ pub(crate) struct Enabled {
     pub(crate) condstore: bool,
     /// RFC 7162 3.2.3; implies the former.
     pub(crate) qresync: bool,
+    /// RFC 6855 3.
+    pub(crate) utf8: bool,
+    /// RFC 9586: no sequence number is written or read any more.
+    pub(crate) uid_only: bool,
 }
 
 /// An authenticated client.
@@ -176,6 +185,10 @@ pub(crate) enum Next {
     Go,
     /// TLS begins: input already read is dropped (RFC 9051 6.2.1).
     StartTls(Arc<rustls::ServerConfig>),
+    /// Compression begins (RFC 4978 3): input already read is dropped, for the client had to wait.
+    Compress(OwnedSemaphorePermit),
+    /// Compression ends (RFC 8437 4.1).
+    Plain,
 }
 
 /// Returns when something happened that an idling client must hear of. Cancel-safe.
@@ -239,6 +252,18 @@ impl Session {
                         return gone;
                     }
                 }
+                Ok(Next::Compress(permit)) => {
+                    if let Err(gone) = self.wire.flush().await {
+                        return gone;
+                    }
+                    self.wire.start_compression(permit);
+                }
+                Ok(Next::Plain) => {
+                    if let Err(gone) = self.wire.flush().await {
+                        return gone;
+                    }
+                    self.wire.end_compression();
+                }
                 Err(gone) => return gone,
             }
         }
@@ -293,8 +318,9 @@ impl Session {
     async fn take_input(&mut self, input: &[u8]) -> Result<Next, Gone> {
         let mut rest = input;
         while let Some(event) = self.receiver.next(&mut rest) {
-            if let Next::StartTls(config) = self.take_event(event).await? {
-                return Ok(Next::StartTls(config));
+            match self.take_event(event).await? {
+                Next::Go => {}
+                change => return Ok(change),
             }
             self.wire.relieve().await?;
         }
@@ -309,10 +335,7 @@ impl Session {
                 self.wire.out.continuation("Ready");
             }
             Event::Append(head) => command::append_begin(self, head).await?,
-            Event::AppendNext(_) => {
-                self.receiver.refuse_append();
-                command::append_bad(self, Bad::Trailing);
-            }
+            Event::AppendNext(message) => command::append_next(self, message)?,
             Event::Data(piece) => command::append_data(self, piece).await?,
             Event::AppendEnd => command::append_end(self).await?,
             Event::AppendBad(bad) => command::append_bad(self, bad),
@@ -398,6 +421,15 @@ impl Session {
             Stage::Selected(account, _) => Stage::Authenticated(account),
             other => other,
         };
+    }
+
+    /// RFC 8437 3: nothing of the user stays. The count of failed logins does.
+    pub(crate) fn forget_login(&mut self) {
+        self.stage = Stage::NotAuthenticated;
+        self.enabled = Enabled::default();
+        self.receiver.set_unauthenticated();
+        self.wire.out.unset_utf8();
+        self.login_deadline = Instant::now() + self.server.settings.login_timeout;
     }
 
     /// Whether passwords may travel here.

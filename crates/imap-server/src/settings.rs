@@ -13,6 +13,16 @@ pub enum CleartextLogin {
     Allowed,
 }
 
+/// Whether a connection may serve one user after another (RFC 8437 8: it must be possible to switch it off).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unauthenticate {
+    /// UNAUTHENTICATE is an unknown command.
+    #[default]
+    Refused,
+    /// For clients that act for several BAL in turn.
+    Allowed,
+}
+
 /// Settings of the IMAP door.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +32,8 @@ pub struct Settings {
     pub message_bytes_max: u64,
     /// See there.
     pub cleartext_login: CleartextLogin,
+    /// See there.
+    pub unauthenticate: Unauthenticate,
     /// Time from connection to authentication.
     pub login_timeout: Duration,
     /// Time without a command after which a session ends; RFC 9051 5.4 asks for at least 30 minutes.
@@ -48,6 +60,7 @@ impl Default for Settings {
             hostname: "localhost".to_owned(),
             message_bytes_max: 36 * 1024 * 1024,
             cleartext_login: CleartextLogin::Refused,
+            unauthenticate: Unauthenticate::Refused,
             login_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30 * 60 + 10),
             stall_timeout: Duration::from_secs(120),

@@ -3,12 +3,14 @@
 use crate::error::Gone;
 use crate::limits::FLUSH_BYTES;
 use crate::metrics::Metrics;
+use crate::packing::Packing;
 use palombe_driver::Stream;
 use palombe_imap_proto::Writer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) struct Wire {
     stream: Option<Stream>,
@@ -16,11 +18,12 @@ pub(crate) struct Wire {
     pub(crate) out: Writer,
     stall_timeout: Duration,
     metrics: Arc<Metrics>,
+    packing: Option<Box<Packing>>,
 }
 
 impl Wire {
     pub(crate) fn new(stream: Stream, stall_timeout: Duration, metrics: Arc<Metrics>) -> Self {
-        Wire { stream: Some(stream), out: Writer::default(), stall_timeout, metrics }
+        Wire { stream: Some(stream), out: Writer::default(), stall_timeout, metrics, packing: None }
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -30,10 +33,36 @@ impl Wire {
     /// Cancel-safe.
     pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Gone> {
         let Some(stream) = &mut self.stream else { return Err(Gone::Closed) };
-        match stream.read(buffer).await {
-            Ok(0) | Err(_) => Err(Gone::Closed),
-            Ok(read) => Ok(read),
+        let Some(packing) = &mut self.packing else {
+            return match stream.read(buffer).await {
+                Ok(0) | Err(_) => Err(Gone::Closed),
+                Ok(read) => Ok(read),
+            };
+        };
+        loop {
+            let unpacked = packing.unpack(buffer)?;
+            if unpacked > 0 {
+                return Ok(unpacked);
+            }
+            match stream.read(packing.room()).await {
+                Ok(0) | Err(_) => return Err(Gone::Closed),
+                Ok(read) => packing.filled(read),
+            }
         }
+    }
+
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.packing.is_some()
+    }
+
+    /// From the next octet on, both ways (RFC 4978 3). Everything before was flushed.
+    pub(crate) fn start_compression(&mut self, permit: OwnedSemaphorePermit) {
+        self.packing = Some(Box::new(Packing::new(permit)));
+    }
+
+    /// As before (RFC 8437 4.1).
+    pub(crate) fn end_compression(&mut self) {
+        self.packing = None;
     }
 
     /// Writes everything out. The client has a bounded time to take it: that is the back-pressure, and the end of a
@@ -43,8 +72,13 @@ impl Wire {
             return Ok(());
         }
         let Some(stream) = &mut self.stream else { return Err(Gone::Closed) };
+        let packed = match &mut self.packing {
+            Some(packing) => Some(packing.pack(self.out.bytes())?),
+            None => None,
+        };
+        let octets = packed.as_deref().unwrap_or(self.out.bytes());
         // In pieces, so that the time is for each and not for a whole body.
-        for piece in self.out.bytes().chunks(FLUSH_BYTES) {
+        for piece in octets.chunks(FLUSH_BYTES) {
             match tokio::time::timeout(self.stall_timeout, stream.write_all(piece)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(Gone::Closed),

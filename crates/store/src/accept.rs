@@ -5,9 +5,9 @@ use crate::engine::{Batch, Committed, Durability, StepId, Steps};
 use crate::limits::{PREFIX_BYTES_MAX, STRUCTURE_BYTES_MAX};
 use crate::rows::BodyRow;
 use crate::{
-    Acceptance, Accepted, Filed, Filing, Flags, JournalLine, SpooledBlob, Store, StoreError,
+    Acceptance, Accepted, Filed, Filing, Flags, JournalLine, SpooledBlob, Store, StoreError, Upload,
 };
-use palombe_vocabulary::{BalStatus, ModSeq, QueueId, Timestamp, Uid, UidValidity};
+use palombe_vocabulary::{BalStatus, FolderId, ModSeq, QueueId, Timestamp, Uid, UidValidity};
 
 /// What [`Store::accept_then`] calls when the batch is durable, or was refused.
 pub type OnAccepted = Box<dyn FnOnce(Result<Vec<Accepted>, StoreError>) + Send>;
@@ -85,15 +85,55 @@ impl Store {
         journal: Vec<JournalLine>,
         now: Timestamp,
     ) -> Result<Filed, StoreError> {
-        self.inner.check_room()?;
+        let filed = self.file_all(vec![Upload { filing, blob, structure, journal }], now)?;
+        filed.into_iter().next().ok_or(StoreError::Conflict)
+    }
+
+    /// Files several bodies in one batch, all or none (RFC 3502).
+    ///
+    /// # Errors
+    /// As [`Store::accept`].
+    pub fn file_all(&self, uploads: Vec<Upload>, now: Timestamp) -> Result<Vec<Filed>, StoreError> {
+        self.file_drafted(self.draft(Durability::Synced), uploads, now)
+    }
+
+    /// Files a body and removes a message in one batch (RFC 8508); only the difference counts against the quota.
+    /// `None`, and nothing is done, when that message is not there.
+    ///
+    /// # Errors
+    /// As [`Store::accept`].
+    pub fn replace(
+        &self,
+        upload: Upload,
+        (folder, uid): (FolderId, Uid),
+        now: Timestamp,
+    ) -> Result<Option<Filed>, StoreError> {
+        let bal = upload.filing.bal;
+        let _edit = self.inner.edit(bal);
         let mut draft = self.draft(Durability::Synced);
-        self.check_body(&blob, &structure)?;
-        draft.body(&blob, &structure);
-        let steps = self.file_in(&mut draft, &filing, &blob, now)?;
-        journal.iter().for_each(|line| draft.line(line));
+        if !self.draft_removal(&mut draft, bal, folder, uid)? {
+            return Ok(None);
+        }
+        Ok(self.file_drafted(draft, vec![upload], now)?.into_iter().next())
+    }
+
+    fn file_drafted(
+        &self,
+        mut draft: Draft,
+        uploads: Vec<Upload>,
+        now: Timestamp,
+    ) -> Result<Vec<Filed>, StoreError> {
+        self.inner.check_room()?;
+        let mut steps = Vec::with_capacity(uploads.len());
+        for Upload { filing, blob, structure, journal } in &uploads {
+            self.check_body(blob, structure)?;
+            draft.body(blob, structure);
+            steps.push(self.file_in(&mut draft, filing, blob, now)?);
+            journal.iter().for_each(|line| draft.line(line));
+        }
         let committed = self.inner.commit(draft)?;
-        blob.keep();
-        Ok(filed(&steps, &committed.steps))
+        uploads.into_iter().for_each(|upload| upload.blob.keep());
+        Ok(steps.iter().map(|steps| filed(steps, &committed.steps)).collect())
     }
 
     pub(crate) fn draft(&self, durability: Durability) -> Draft {

@@ -392,6 +392,25 @@ fn within(mode: CarryMode, bal: BalId, (from, to): (FolderId, FolderId), uids: &
     Carriage { mode, from, uids, to, scope, deed: None }
 }
 
+impl Store {
+    /// Takes one message out, as the batch sees it; false when it is not there.
+    pub(crate) fn draft_removal(
+        &self,
+        draft: &mut Draft,
+        bal: BalId,
+        folder: FolderId,
+        uid: Uid,
+    ) -> Result<bool, StoreError> {
+        let seen = self.seen(bal, folder, &[uid])?;
+        draft.edits(bal, seen.edit);
+        for (uid, row) in &seen.messages {
+            let body = self.inner.read(|r| body_row(r, bal, folder, *uid))?;
+            draft.vanish(bal, folder, *uid, (row, &body.digest));
+        }
+        Ok(!seen.messages.is_empty())
+    }
+}
+
 /// Ranges of UIDs, first and last, ascending.
 #[derive(Default)]
 struct Ranges(Vec<(Uid, Uid)>);

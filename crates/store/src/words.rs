@@ -155,6 +155,18 @@ pub struct Filing {
     pub internal_date: Timestamp,
 }
 
+/// A body to file without an envelope: IMAP APPEND.
+pub struct Upload {
+    /// Where.
+    pub filing: Filing,
+    /// Its body.
+    pub blob: SpooledBlob,
+    /// The encoded structure of the body; opaque here.
+    pub structure: Vec<u8>,
+    /// What the journal tells.
+    pub journal: Vec<JournalLine>,
+}
+
 /// What an acceptance became.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {

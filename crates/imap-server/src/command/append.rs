@@ -1,25 +1,57 @@
-//! APPEND (RFC 9051 6.3.12, RFC 4315): the message goes from the socket to the store's spool piece by piece.
+//! APPEND (RFC 9051 6.3.12, RFC 3502, RFC 4315) and REPLACE (RFC 8508): messages go from the socket to the store's
+//! spool piece by piece, and become visible together or not at all.
 
-use super::target_named;
+use super::capability::append_limit;
+use super::{expunge, target_named};
 use crate::command::flags;
 use crate::error::{Failure, Gone, Stop};
-use crate::metrics::count;
+use crate::limits::{APPEND_LARGEST_MAX, APPEND_MESSAGES_MAX};
 use crate::reply::Done;
 use crate::selected::Expunges;
 use crate::session::{Pending, Session};
-use palombe_delivery::{BodySpool, DeliveryError};
-use palombe_imap_proto::{AppendHead, Bad};
-use palombe_store::{Filed, Filing, Flags, JournalLine, Outcome};
-use palombe_vocabulary::{FolderId, Timestamp};
+use palombe_delivery::{BodySpool, DeliveryError, ReceivedBody};
+use palombe_imap_proto::{AppendHead, AppendMessage, Bad, Ranges, Replaced, Selector};
+use palombe_store::{Filed, Filing, Flags, JournalLine, Outcome, Store, Upload};
+use palombe_vocabulary::{FolderId, Timestamp, Uid};
+use std::sync::atomic::Ordering;
 
-/// A message on its way in.
+/// Messages on their way in.
 pub(crate) struct Append {
     tag: String,
     folder: FolderId,
+    /// REPLACE: folder and UID of the message that goes.
+    replaces: Option<(FolderId, Uid)>,
+    /// Complete ones, in order.
+    complete: Vec<Incoming>,
+    /// The one that the client is sending.
+    current: Incoming,
+    octets: u64,
+    /// What the BAL still takes.
+    room: u64,
+}
+
+/// One message.
+struct Incoming {
     flags: Flags,
     internal_date: Timestamp,
     /// Away while a job of the pool writes.
     body: Option<BodySpool>,
+}
+
+impl Incoming {
+    fn new(session: &Session, message: &AppendMessage) -> Result<Incoming, Failure> {
+        if message.size == 0 {
+            return Err(Failure::EmptyMessage);
+        }
+        if message.size > append_limit(session) {
+            return Err(DeliveryError::TooLarge.into());
+        }
+        Ok(Incoming {
+            flags: flags::from_names(&message.flags)?,
+            internal_date: message.date.map_or_else(palombe_driver::now, |date| date.0),
+            body: Some(session.server.house.delivery.spool()),
+        })
+    }
 }
 
 pub(crate) async fn append_begin(session: &mut Session, head: AppendHead) -> Result<(), Gone> {
@@ -44,38 +76,83 @@ async fn prepare(session: &mut Session, head: &AppendHead) -> Result<Append, Sto
         return Err(Failure::WrongState.into());
     }
     session.check_bal().await?;
-    if head.replaces.is_some() {
-        return Err(Failure::Bad(Bad::UnknownCommand).into());
-    }
-    if head.message.size == 0 {
-        return Err(Failure::EmptyMessage.into());
-    }
-    if head.message.size > session.server.settings.message_bytes_max {
-        return Err(DeliveryError::TooLarge.into());
-    }
-    let flags = flags::from_names(&head.message.flags)?;
-    let folder = target_named(session, head.mailbox.as_str()).await?;
-    let (bal, size) = (session.bal()?, head.message.size);
-    let room = move |store: &palombe_store::Store| {
-        let quota = store.bal(bal)?.map_or(0, |bal| bal.quota_bytes);
-        Ok(store.bal_usage(bal)?.bytes.saturating_add(size) <= quota)
+    let replaces = match head.replaces {
+        Some(replaced) => Some(replaced_message(session, replaced).await?),
+        None => None,
     };
+    let current = Incoming::new(session, &head.message)?;
+    let folder = target_named(session, head.mailbox.as_str()).await?.id;
+    let bal = session.bal()?;
+    let room = move |store: &Store| {
+        let quota = store.bal(bal)?.map_or(0, |bal| bal.quota_bytes);
+        let freed = match replaces {
+            Some((folder, uid)) => store.message(bal, folder, uid)?.map_or(0, |m| m.meta.size),
+            None => 0,
+        };
+        Ok(quota.saturating_add(freed).saturating_sub(store.bal_usage(bal)?.bytes))
+    };
+    let room = session.in_store(room).await?;
     // Said before the message travels; the batch checks again.
-    if !session.in_store(room).await? {
+    if head.message.size > room {
         return Err(DeliveryError::OverQuota.into());
     }
-    Ok(Append {
-        tag: head.tag.clone(),
-        folder: folder.id,
-        flags,
-        internal_date: head.message.date.map_or_else(palombe_driver::now, |date| date.0),
-        body: Some(session.server.house.delivery.spool()),
-    })
+    let octets = head.message.size;
+    let tag = head.tag.clone();
+    Ok(Append { tag, folder, replaces, complete: Vec::new(), current, octets, room })
+}
+
+/// RFC 8508 3.4: a message of the selected folder, which must be writable.
+async fn replaced_message(
+    session: &mut Session,
+    replaced: Replaced,
+) -> Result<(FolderId, Uid), Stop> {
+    if session.enabled.uid_only && replaced.by == Selector::Sequence {
+        return Err(Failure::UidRequired.into());
+    }
+    session.selected_for_writing()?;
+    let rows = session.rows().await?;
+    let index = match (replaced.by, replaced.number) {
+        (_, None) => rows.len().checked_sub(1),
+        (Selector::Uid, Some(uid)) => rows.table.index(uid),
+        (Selector::Sequence, Some(number)) => {
+            let index = usize::try_from(number).map_or(usize::MAX, |number| number - 1);
+            if index >= rows.len() {
+                return Err(Failure::SequenceNumber.into());
+            }
+            Some(index)
+        }
+    };
+    let index = index.ok_or(Failure::NoSuchMessage)?;
+    Ok((session.selected()?.folder, Uid(rows.uid(index))))
+}
+
+/// RFC 3502: the message before is complete.
+pub(crate) fn append_next(session: &mut Session, message: AppendMessage) -> Result<(), Gone> {
+    let next = Incoming::new(session, &message);
+    let most = append_limit(session).saturating_mul(APPEND_LARGEST_MAX);
+    let Pending::Append(append) = &mut session.pending else { return Ok(()) };
+    append.octets = append.octets.saturating_add(message.size);
+    let refused = match next {
+        Err(failure) => failure,
+        Ok(_) if append.complete.len() + 1 >= APPEND_MESSAGES_MAX => Failure::TooManyMessages,
+        Ok(_) if append.octets > most => Failure::TooManyMessages,
+        Ok(_) if append.octets > append.room => DeliveryError::OverQuota.into(),
+        Ok(next) => {
+            append.complete.push(std::mem::replace(&mut append.current, next));
+            session.receiver.accept_append();
+            if message.waits {
+                session.wire.out.continuation("Ready for the next message");
+            }
+            return Ok(());
+        }
+    };
+    session.receiver.refuse_append();
+    refuse(session, refused.into())
 }
 
 pub(crate) async fn append_data(session: &mut Session, piece: &[u8]) -> Result<(), Gone> {
     let Pending::Append(append) = &mut session.pending else { return Ok(()) };
-    let Some(mut body) = append.body.take() else { return Ok(()) };
+    let Some(mut body) = append.current.body.take() else { return Ok(()) };
     let written = if body.would_block(piece.len()) {
         let piece = piece.to_vec();
         session
@@ -89,7 +166,7 @@ pub(crate) async fn append_data(session: &mut Session, piece: &[u8]) -> Result<(
     };
     match (written, &mut session.pending) {
         (Ok(body), Pending::Append(append)) => {
-            append.body = Some(body);
+            append.current.body = Some(body);
             Ok(())
         }
         (Err(stop), _) => {
@@ -117,15 +194,11 @@ pub(crate) async fn append_end(session: &mut Session) -> Result<(), Gone> {
     let Pending::Append(append) = std::mem::replace(&mut session.pending, Pending::None) else {
         return Ok(());
     };
-    let Append { tag, folder, flags, internal_date, body } = *append;
-    let Some(body) = body else {
-        return session.complete(&tag, Err(Failure::Bad(Bad::Trailing).into()));
+    let (tag, folder, replaces) = (append.tag.clone(), append.folder, append.replaces);
+    let outcome = match file(session, *append).await {
+        Ok(filed) => told(session, &filed, replaces).await,
+        Err(stop) => Err(stop),
     };
-    let outcome = file(session, folder, flags, internal_date, body).await.map(|filed| {
-        count(&session.server.metrics.appends);
-        // RFC 4315 3
-        Done::with(format!("APPENDUID {} {}", filed.uid_validity, filed.uid))
-    });
     // RFC 9051 6.3.12: a message for the selected folder is announced at once.
     if session.selected().is_ok_and(|selected| selected.folder == folder)
         && let Err(Stop::Gone(gone)) = session.refresh().await
@@ -135,36 +208,70 @@ pub(crate) async fn append_end(session: &mut Session) -> Result<(), Gone> {
     super::end(session, &tag, outcome, Expunges::Tell).await
 }
 
-async fn file(
-    session: &Session,
-    folder: FolderId,
-    flags: Flags,
-    internal_date: Timestamp,
-    body: BodySpool,
-) -> Result<Filed, Stop> {
-    let bal = session.bal()?;
-    let (id, peer) = (session.id, session.peer.ip());
+/// RFC 4315 3, in the tagged line; RFC 8508 4.3: of REPLACE before its EXPUNGE.
+async fn told(
+    session: &mut Session,
+    filed: &[Filed],
+    replaces: Option<(FolderId, Uid)>,
+) -> super::Outcome {
+    session.server.metrics.appends.fetch_add(filed.len() as u64, Ordering::Relaxed);
+    let uids = Ranges::from_ascending(filed.iter().map(|filed| filed.uid.0));
+    let validity = filed.first().map_or(0, |filed| filed.uid_validity.0);
+    let code = format!("APPENDUID {validity} {uids}");
+    let Some((_, uid)) = replaces else { return Ok(Done::with(code)) };
+    session.wire.out.untagged(format_args!("OK [{code}] Replacement message ready"));
+    session.refresh().await?;
+    expunge::done_with_modseq(session, &[uid])
+}
+
+async fn file(session: &Session, append: Append) -> Result<Vec<Filed>, Stop> {
+    let utf8 = session.wire.out.utf8();
+    let (bal, id, peer) = (session.bal()?, session.id, session.peer.ip());
+    let journal = move |message_id: Option<String>, now: Timestamp| JournalLine {
+        at: now,
+        event: "imap.append".to_owned(),
+        outcome: Outcome::Accepted,
+        session: Some(id),
+        queue: None,
+        bal: Some(bal),
+        message_id,
+        peer: Some(peer),
+        peer_dn: None,
+        domain: None,
+        rule: None,
+        detail: "{}".to_owned(),
+    };
+    let Append { folder, replaces, complete, current, .. } = append;
     session
         .in_pool(move |house| {
-            let body = body.finish()?;
             let now = palombe_driver::now();
-            let journal = JournalLine {
-                at: now,
-                event: "imap.append".to_owned(),
-                outcome: Outcome::Accepted,
-                session: Some(id),
-                queue: None,
-                bal: Some(bal),
-                message_id: body.facts().message_id,
-                peer: Some(peer),
-                peer_dn: None,
-                domain: None,
-                rule: None,
-                detail: "{}".to_owned(),
-            };
-            let filing = Filing { bal, folder, prefix: Vec::new(), flags, internal_date };
-            let (blob, structure) = body.into_parts();
-            Ok(house.store.file(filing, blob, structure, vec![journal], now)?)
+            let mut uploads = Vec::new();
+            for Incoming { flags, internal_date, body } in complete.into_iter().chain([current]) {
+                let body = body.ok_or(Failure::Bad(Bad::Trailing))?.finish()?;
+                check(&body, utf8)?;
+                let journal = vec![journal(body.facts().message_id, now)];
+                let filing = Filing { bal, folder, prefix: Vec::new(), flags, internal_date };
+                let (blob, structure) = body.into_parts();
+                uploads.push(Upload { filing, blob, structure, journal });
+            }
+            let Some(replaced) = replaces else { return Ok(house.store.file_all(uploads, now)?) };
+            let upload = uploads.pop().ok_or(Failure::EmptyMessage)?;
+            let filed = house.store.replace(upload, replaced, now)?;
+            Ok(vec![filed.ok_or(Failure::NoSuchMessage)?])
         })
         .await
+}
+
+/// What is not taken, whatever its literal was.
+fn check(body: &ReceivedBody, utf8: bool) -> Result<(), Failure> {
+    let damage = body.facts().damage;
+    // RFC 3516 4.4: binary content that the folder cannot store. RFC 9051 9: no NUL in a literal.
+    if damage.nul {
+        return Err(Failure::BinaryMessage);
+    }
+    // RFC 6855 4
+    if damage.header_eight_bit && !utf8 {
+        return Err(Failure::EightBitHeader);
+    }
+    Ok(())
 }

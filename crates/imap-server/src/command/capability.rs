@@ -3,6 +3,7 @@
 use super::Outcome;
 use crate::reply::DONE;
 use crate::session::{Session, Stage};
+use crate::settings::Unauthenticate;
 use crate::support::{self, When};
 
 /// The list for this moment of the session, from the table of `support.rs`.
@@ -13,6 +14,11 @@ pub(crate) fn capabilities(session: &Session) -> String {
         (Stage::NotAuthenticated, true) if session.wire.is_tls() => list.push("AUTH=PLAIN"),
         (Stage::NotAuthenticated, true) => list.extend(["STARTTLS", "AUTH=PLAIN"]),
         _ => list.extend(support::capabilities(When::Authenticated)),
+    }
+    // RFC 8437 3: only where it may be used.
+    let reuse = session.server.settings.unauthenticate == Unauthenticate::Allowed;
+    if reuse && !matches!(session.stage, Stage::NotAuthenticated) {
+        list.push("UNAUTHENTICATE");
     }
     let limit = format!("APPENDLIMIT={}", append_limit(session));
     list.join(" ").replacen("APPENDLIMIT=", &limit, 1)

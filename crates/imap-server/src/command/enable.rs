@@ -18,6 +18,18 @@ pub(super) fn enable(session: &mut Session, names: &[String]) -> Outcome {
                 session.enabled.condstore = true;
                 enabled.push(" CONDSTORE");
             }
+            // RFC 6855 3
+            "UTF8=ACCEPT" if !session.enabled.utf8 => {
+                session.enabled.utf8 = true;
+                session.receiver.set_utf8();
+                session.wire.out.set_utf8();
+                enabled.push(" UTF8=ACCEPT");
+            }
+            // RFC 9586 3
+            "UIDONLY" if !session.enabled.uid_only => {
+                session.enabled.uid_only = true;
+                enabled.push(" UIDONLY");
+            }
             // RFC 7162 3.2.3: enabling QRESYNC enables CONDSTORE.
             "QRESYNC" if !session.enabled.qresync => {
                 session.enabled.qresync = true;

@@ -3,6 +3,7 @@
 mod append;
 mod authenticate;
 mod capability;
+mod compress;
 mod copy;
 mod enable;
 mod expunge;
@@ -15,10 +16,11 @@ mod list;
 mod resync;
 mod search;
 mod select;
+mod sort;
 mod status;
 mod store;
 
-pub(crate) use append::{Append, append_bad, append_begin, append_data, append_end};
+pub(crate) use append::{Append, append_bad, append_begin, append_data, append_end, append_next};
 pub(crate) use capability::capabilities;
 pub(crate) use flags::{SYSTEM, flag_names};
 
@@ -26,7 +28,8 @@ use crate::error::{Failure, Gone, Stop};
 use crate::reply::{DONE, Done};
 use crate::selected::Expunges;
 use crate::session::{Next, Pending, Session};
-use palombe_imap_proto::{Command, Selector, Tagged};
+use crate::settings::Unauthenticate;
+use palombe_imap_proto::{Bad, Command, Selector, Tagged};
 use palombe_store::{Folder, StoreError};
 use palombe_vocabulary::{BalId, FolderId, Secret};
 
@@ -39,12 +42,18 @@ pub(crate) async fn run(session: &mut Session, tagged: Tagged) -> Result<Next, G
         session.complete(&tag, Err(Failure::WrongState.into()))?;
         return Ok(Next::Go);
     }
+    if session.enabled.uid_only && command.uses_sequence_numbers() {
+        session.complete(&tag, Err(Failure::UidRequired.into()))?;
+        return Ok(Next::Go);
+    }
     match command {
         Command::Logout => {
             session.logout_tag = Some(tag);
             return Err(Gone::Logout);
         }
         Command::StartTls => return start_tls(session, &tag),
+        Command::Compress => return compress::compress(session, &tag),
+        Command::Unauthenticate => return unauthenticate(session, &tag),
         Command::Authenticate { mechanism, initial } => {
             authenticate::authenticate(session, tag, &mechanism, initial).await?;
         }
@@ -68,6 +77,9 @@ fn expunges_at_end(command: &Command) -> Expunges {
         Command::Fetch { by: Selector::Sequence, .. }
         | Command::Store { by: Selector::Sequence, .. } => Expunges::Keep,
         Command::Search(search) if search.by == Selector::Sequence => Expunges::Keep,
+        // RFC 5256 BASE.6.4.SORT and BASE.6.4.THREAD
+        Command::Sort(sort) if sort.search.by == Selector::Sequence => Expunges::Keep,
+        Command::Thread(thread) if thread.search.by == Selector::Sequence => Expunges::Keep,
         _ => Expunges::Tell,
     }
 }
@@ -137,15 +149,27 @@ async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcom
         }
         Command::Copy { by, set, to } => copy::copy(session, by, &set, &to).await,
         Command::Move { by, set, to } => copy::move_to(session, by, &set, &to).await,
-        Command::Sort(_) | Command::Thread(_) | Command::Compress | Command::Unauthenticate => {
-            Err(Failure::Bad(palombe_imap_proto::Bad::UnknownCommand).into())
-        }
+        Command::Sort(sort) => sort::sort(session, tag, sort).await,
+        Command::Thread(thread) => sort::thread(session, thread).await,
         Command::Logout
         | Command::StartTls
+        | Command::Compress
+        | Command::Unauthenticate
         | Command::Authenticate { .. }
         | Command::Login { .. }
         | Command::Idle => Err(Failure::WrongState.into()),
     }
+}
+
+/// RFC 8437 3: as if the client had just come, but for TLS and the failed logins.
+fn unauthenticate(session: &mut Session, tag: &str) -> Result<Next, Gone> {
+    if session.server.settings.unauthenticate == Unauthenticate::Refused {
+        session.complete(tag, Err(Failure::Bad(Bad::UnknownCommand).into()))?;
+        return Ok(Next::Go);
+    }
+    session.forget_login();
+    session.complete(tag, Ok(DONE))?;
+    Ok(if session.wire.is_compressed() { Next::Plain } else { Next::Go })
 }
 
 fn start_tls(session: &mut Session, tag: &str) -> Result<Next, Gone> {

@@ -1,18 +1,41 @@
 //! SEARCH (RFC 9051 6.4.4), with RFC 4731 (ESEARCH) and RFC 5182 (SEARCHRES).
 
 use super::Outcome;
-use crate::error::Stop;
+use crate::error::{Failure, Stop};
 use crate::reply::{DONE, Done};
+use crate::rows::Rows;
 use crate::searching::{Criteria, Found, Hunt};
 use crate::session::Session;
-use palombe_imap_proto::{Ranges, SearchCommand, SearchReturn, Selector, Writer};
+use palombe_imap_proto::{Bad, Ranges, SearchCommand, SearchReturn, Selector, Writer};
+
+/// What was found.
+pub(super) struct Hits {
+    /// The folder as it was searched.
+    pub(super) rows: Rows,
+    /// In the order of the answer.
+    pub(super) indexes: Vec<usize>,
+    uses_modseq: bool,
+    /// A message was gone already.
+    pub(super) expunged: bool,
+}
 
 pub(super) async fn search(session: &mut Session, tag: &str, command: SearchCommand) -> Outcome {
+    // RFC 6855 3: the client has said already that its strings are UTF-8.
+    if session.enabled.utf8 && command.charset.is_some() {
+        return Err(Failure::Bad(Bad::Unknown("charset: UTF-8 is enabled")).into());
+    }
+    let hits = find(session, &command).await?;
+    answer(session, tag, "SEARCH", &command, &hits)?;
+    Ok(if hits.expunged { Done::with("EXPUNGEISSUED") } else { DONE })
+}
+
+/// Runs a search for SEARCH, SORT or THREAD.
+pub(super) async fn find(session: &mut Session, command: &SearchCommand) -> Result<Hits, Stop> {
     let now = palombe_driver::now();
     let rows = session.rows().await?;
     let selected = session.selected()?;
     let saves = command.returns.is_some_and(|returns| returns.save);
-    let compiled = Criteria::compile(&command, selected, now);
+    let compiled = Criteria::compile(command, selected, now);
     let criteria = match compiled {
         Ok(criteria) => criteria,
         Err(failure) => {
@@ -24,11 +47,10 @@ pub(super) async fn search(session: &mut Session, tag: &str, command: SearchComm
         }
     };
     let uses_modseq = criteria.uses_modseq();
-    let hunt = Hunt::new(selected.bal, selected.folder, rows, criteria);
-    let found = run(session, hunt).await?;
+    let hunt = Hunt::new(selected.bal, selected.folder, rows.clone(), criteria);
+    let Found { indexes, expunged } = run(session, hunt).await?;
     session.enabled.condstore |= uses_modseq;
-    answer(session, tag, &command, &found, uses_modseq)?;
-    Ok(if found.expunged { Done::with("EXPUNGEISSUED") } else { DONE })
+    Ok(Hits { rows, indexes, uses_modseq, expunged })
 }
 
 /// In slices, so that a long search leaves the pool's threads to others, and ends with its client.
@@ -50,32 +72,33 @@ async fn run(session: &mut Session, mut hunt: Hunt) -> Result<Found, Stop> {
     }
 }
 
-fn answer(
+/// `word`: SEARCH or SORT.
+pub(super) fn answer(
     session: &mut Session,
     tag: &str,
+    word: &str,
     command: &SearchCommand,
-    found: &Found,
-    uses_modseq: bool,
+    hits: &Hits,
 ) -> Result<(), Stop> {
-    let rev2 = session.enabled.rev2;
+    // RFC 9051 has ESEARCH in place of SEARCH; SORT is as it was.
+    let extended = command.returns.is_some() || (session.enabled.rev2 && word == "SEARCH");
     let selected = session.selected()?;
-    // Nothing was announced since the search began: its indexes still hold.
-    let rows = selected.rows();
+    let rows = &hits.rows;
     let uid = |index: &usize| rows.uid(*index);
     let number = |index: &usize| match command.by {
         Selector::Uid => uid(index),
         Selector::Sequence => u32::try_from(index + 1).unwrap_or(u32::MAX),
     };
-    let highest = found.indexes.iter().filter_map(|i| rows.get(*i)).map(|row| row.modseq().0).max();
-    let highest = highest.filter(|_| uses_modseq);
+    let highest = hits.indexes.iter().filter_map(|i| rows.get(*i)).map(|row| row.modseq().0).max();
+    let highest = highest.filter(|_| hits.uses_modseq);
     let returns = command.returns.unwrap_or_default();
     if returns.save {
-        selected.save(Ranges::from_ascending(saved(returns, &found.indexes).iter().map(uid)));
+        selected.save(Ranges::from_ascending(saved(returns, &hits.indexes).iter().map(uid)));
     }
     let out = &mut session.wire.out;
-    if command.returns.is_none() && !rev2 {
-        out.raw("* SEARCH");
-        for index in &found.indexes {
+    if !extended {
+        out.raw("* ").raw(word);
+        for index in &hits.indexes {
             out.raw(" ").show(number(index));
         }
         if let Some(highest) = highest {
@@ -90,7 +113,7 @@ fn answer(
     if only_save {
         return Ok(());
     }
-    let numbers: Vec<u32> = found.indexes.iter().map(number).collect();
+    let numbers: Vec<u32> = hits.indexes.iter().map(number).collect();
     write_esearch(out, tag, command.by, returns, &numbers, highest);
     Ok(())
 }
@@ -99,7 +122,9 @@ fn answer(
 fn saved(returns: SearchReturn, indexes: &[usize]) -> Vec<usize> {
     let some = returns.min || returns.max || returns.partial.is_some();
     if returns.all || returns.count || !some {
-        return indexes.to_vec();
+        let mut all = indexes.to_vec();
+        all.sort_unstable(); // the results of SORT come in another order
+        return all;
     }
     let first = indexes.first().filter(|_| returns.min);
     let last = indexes.last().filter(|_| returns.max);
@@ -136,7 +161,8 @@ fn write_esearch(
             out.raw(" MAX ").show(last);
         }
         if returns.all || default {
-            out.raw(" ALL ").show(Ranges::from_ascending(numbers.iter().copied()));
+            out.raw(" ALL ");
+            write_set(out, numbers);
         }
     }
     // RFC 9394 3.1: NIL where the range lies outside the results.
@@ -146,7 +172,8 @@ fn write_esearch(
         if page.is_empty() {
             out.raw("NIL)");
         } else {
-            out.show(Ranges::from_ascending(page.iter().copied())).raw(")");
+            write_set(out, page);
+            out.raw(")");
         }
     }
     if returns.count {
@@ -156,4 +183,21 @@ fn write_esearch(
         out.raw(" MODSEQ ").show(highest);
     }
     out.crlf();
+}
+
+/// `sequence-set` in the order of the results; a range runs upwards (RFC 5267 3.2).
+fn write_set(out: &mut Writer, numbers: &[u32]) {
+    let mut rest = numbers;
+    while let Some(first) = rest.first().copied() {
+        let run = rest.windows(2).take_while(|pair| pair[0].checked_add(1) == Some(pair[1]));
+        let length = run.count() + 1;
+        out.show(first);
+        if length > 1 {
+            out.raw(":").show(rest[length - 1]);
+        }
+        rest = &rest[length..];
+        if !rest.is_empty() {
+            out.raw(",");
+        }
+    }
 }

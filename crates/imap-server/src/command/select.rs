@@ -23,6 +23,11 @@ pub(super) async fn select(
     access: Access,
     parameters: &SelectParameters,
 ) -> Outcome {
+    // RFC 9586 3: its sample holds sequence numbers.
+    let samples = parameters.qresync.as_ref().is_some_and(|known| known.sample.is_some());
+    if session.enabled.uid_only && samples {
+        return Err(Failure::UidRequired.into());
+    }
     // RFC 7162 3.2.5: BAD, and the folder that was selected stays.
     if parameters.qresync.is_some() && !session.enabled.qresync {
         return Err(Failure::NotEnabled.into());
@@ -85,7 +90,8 @@ fn describe(session: &mut Session, bal: BalId, opening: &Opening, access: Access
     out.untagged(format_args!("{} EXISTS", folder.messages));
     if !enabled.rev2 {
         out.untagged(format_args!("{} RECENT", opening.recent));
-        if let Some(number) = opening.first_unseen {
+        // RFC 9586 3: it is a sequence number.
+        if let Some(number) = opening.first_unseen.filter(|_| !enabled.uid_only) {
             out.untagged(format_args!("OK [UNSEEN {number}] First unseen"));
         }
     }

@@ -5,7 +5,7 @@ use super::envelope::{Form, write_body, write_envelope};
 use super::piece::{Piece, read_range};
 use super::preview::preview;
 use super::section::{Content, Source};
-use super::{Plan, Shown};
+use super::{Plan, Shown, write_start};
 use crate::error::Failure;
 use crate::limits::{BODY_INLINE_BYTES, BODY_PIECE_BYTES, JOB_BYTES, JOB_MESSAGES};
 use crate::rows::{Row, Rows};
@@ -133,9 +133,9 @@ impl Job {
     ) -> Result<(), Failure> {
         let marked = self.marked.remove(&row.uid().0);
         let tell_flags = marked.is_some() && !self.plan.tells_flags();
-        let row = Shown { marked: marked.as_ref(), ..Shown::new(row, &self.rows) };
         let plan = self.plan.clone();
-        out.writer.raw("* ").show(number).raw(" FETCH (");
+        write_start(&mut out.writer, number, row, plan.enabled);
+        let row = Shown { marked: marked.as_ref(), ..Shown::new(row, &self.rows) };
         for (i, item) in plan.items.iter().enumerate() {
             if i > 0 {
                 out.writer.raw(" ");

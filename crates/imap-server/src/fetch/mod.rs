@@ -53,10 +53,19 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// `* n FETCH (`, or `* uid UIDFETCH (` (RFC 9586 3).
+pub(crate) fn write_start(out: &mut Writer, number: usize, row: &Row<'_>, enabled: Enabled) {
+    if enabled.uid_only {
+        out.raw("* ").show(row.uid().0).raw(" UIDFETCH (");
+    } else {
+        out.raw("* ").show(number).raw(" FETCH (");
+    }
+}
+
 /// What a FETCH asks for, of every message alike.
 pub(crate) struct Plan {
     pub(crate) items: Vec<FetchItem>,
-    enabled: Enabled,
+    pub(crate) enabled: Enabled,
 }
 
 impl Plan {
@@ -67,7 +76,8 @@ impl Plan {
         enabled: Enabled,
     ) -> Self {
         // RFC 9051 6.4.9: UID FETCH answers with the UID.
-        if by == Selector::Uid && !items.contains(&FetchItem::Uid) {
+        // Where every response names its message by UID, once is enough.
+        if by == Selector::Uid && !enabled.uid_only && !items.contains(&FetchItem::Uid) {
             items.insert(0, FetchItem::Uid);
         }
         // RFC 7162 3.1.4.1: CHANGEDSINCE answers with the MODSEQ.
@@ -98,7 +108,7 @@ impl Plan {
 
     /// A whole response from a row alone.
     pub(crate) fn write_meta(&self, out: &mut Writer, number: usize, row: &Shown<'_>) {
-        out.raw("* ").show(number).raw(" FETCH (");
+        write_start(out, number, row.row, self.enabled);
         for (i, item) in self.items.iter().enumerate() {
             if i > 0 {
                 out.raw(" ");

@@ -2,12 +2,13 @@
 
 #![allow(dead_code)] // each test binary uses its part
 
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use palombe_access::{Access, hash_password};
 use palombe_delivery::{Delivery, DeliverySettings};
 use palombe_driver::{
     Bound, Bus, ListenerSettings, Pool, Shutdown, ShutdownTrigger, Stream, connect, listen, now,
 };
-use palombe_imap_server::{CleartextLogin, Entry, House, ImapServer, Settings};
+use palombe_imap_server::{CleartextLogin, Entry, House, ImapServer, Settings, Unauthenticate};
 use palombe_store::{Filing, Flags, INBOX, NewBal, News, Store, StoreSettings};
 use palombe_trust::{Anchors, ClientAuth, TlsIdentity, TrustPolicy, TrustState};
 use palombe_vocabulary::{BalId, BalKind, Publication, Secret, Timestamp};
@@ -50,6 +51,7 @@ pub fn settings() -> Settings {
     Settings {
         hostname: "imap.beta.mssante.test".to_owned(),
         cleartext_login: CleartextLogin::Allowed,
+        unauthenticate: Unauthenticate::Allowed,
         login_failure_delay: Duration::ZERO,
         ..Settings::default()
     }
@@ -138,12 +140,19 @@ impl World {
     }
 
     pub async fn connect(&self) -> Client {
-        Client { stream: Some(connect(self.clear, WAIT).await.unwrap()), read: Vec::new() }
+        Client {
+            stream: Some(connect(self.clear, WAIT).await.unwrap()),
+            read: Vec::new(),
+            packing: None,
+        }
     }
 
     pub async fn connect_tls(&self) -> Client {
-        let mut client =
-            Client { stream: Some(connect(self.tls, WAIT).await.unwrap()), read: Vec::new() };
+        let mut client = Client {
+            stream: Some(connect(self.tls, WAIT).await.unwrap()),
+            read: Vec::new(),
+            packing: None,
+        };
         client.start_tls(self).await;
         client
     }
@@ -161,6 +170,7 @@ impl World {
 pub struct Client {
     stream: Option<Stream>,
     read: Vec<u8>,
+    packing: Option<(Compress, Decompress)>,
 }
 
 impl Client {
@@ -171,7 +181,36 @@ impl Client {
         self.stream = Some(stream.start_tls_client(config, name, WAIT).await.unwrap());
     }
 
+    /// COMPRESS was answered OK.
+    pub fn start_compression(&mut self) {
+        self.packing = Some((Compress::new(Compression::fast(), false), Decompress::new(false)));
+    }
+
+    pub fn end_compression(&mut self) {
+        self.packing = None;
+    }
+
+    /// As far as the server takes it.
+    pub async fn try_send(&mut self, bytes: &[u8]) {
+        let stream = self.stream.as_mut().unwrap();
+        if stream.write_all(bytes).await.is_ok() {
+            let _ = stream.flush().await;
+        }
+    }
+
+    /// Everything that comes until the server closes.
+    pub async fn raw_to_end(&mut self) -> Vec<u8> {
+        while self.fill().await {}
+        std::mem::take(&mut self.read)
+    }
+
     pub async fn send(&mut self, bytes: &[u8]) {
+        let packed = self.packing.as_mut().map(|(deflate, _)| {
+            let mut packed = Vec::with_capacity(bytes.len() + 1024);
+            deflate.compress_vec(bytes, &mut packed, FlushCompress::Sync).unwrap();
+            packed
+        });
+        let bytes = packed.as_deref().unwrap_or(bytes);
         let stream = self.stream.as_mut().unwrap();
         stream.write_all(bytes).await.unwrap();
         stream.flush().await.unwrap();
@@ -185,8 +224,26 @@ impl Client {
         match read.expect("an answer in time") {
             Ok(0) | Err(_) => false,
             Ok(n) => {
-                self.read.extend_from_slice(&buffer[..n]);
+                self.take(&buffer[..n]);
                 true
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let Some((_, inflate)) = &mut self.packing else {
+            self.read.extend_from_slice(bytes);
+            return;
+        };
+        let (mut rest, mut out) = (bytes, [0; 16384]);
+        loop {
+            let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
+            let _ = inflate.decompress(rest, &mut out, FlushDecompress::Sync).unwrap();
+            rest = &rest[(inflate.total_in() - before_in) as usize..];
+            let length = (inflate.total_out() - before_out) as usize;
+            self.read.extend_from_slice(&out[..length]);
+            if length == 0 && rest.is_empty() {
+                return;
             }
         }
     }
