@@ -18,6 +18,9 @@ mod error;
 mod facts;
 pub mod hl7v2;
 mod limits;
+pub mod valuesets;
+pub mod xdm;
+pub mod xds;
 mod xml;
 
 pub use archive::{File, unzip, zip_files};

@@ -108,6 +108,11 @@ impl Body {
         self.attachments.iter().find(whole)
     }
 
+    /// True for level 1.
+    pub fn is_flat(&self) -> bool {
+        self.level == Level::Unstructured
+    }
+
     /// All plain text, sections one after the other.
     pub fn plain_text(&self) -> String {
         let mut out = String::new();

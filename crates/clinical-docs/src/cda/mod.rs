@@ -7,11 +7,11 @@ mod narrative;
 mod patient;
 mod read;
 
-pub use body::{Attachment, Body, Level, Section};
+pub use body::{Attachment, AttachmentRole, Body, Level, Section};
 pub use model::{
-    Address, Authorization, Consent, Device, Encounter, Entity, Facility, Header, NameParts, Order,
-    Organization, Participation, Period, PersonName, RelatedDocument, RelationKind, ServiceEvent,
-    Telecom,
+    Address, AuthorKind, Authorization, Consent, Device, Encounter, Entity, Facility, Header,
+    NameParts, Order, Organization, Participation, Period, PersonName, RelatedDocument,
+    RelationKind, ServiceEvent, Telecom,
 };
 pub use narrative::{narrative_html, narrative_text};
 pub use patient::{InsStanding, NamePart, Patient, TraitsIns};

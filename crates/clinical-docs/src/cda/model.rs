@@ -409,7 +409,21 @@ impl PersonName {
     }
 }
 
+/// Who an author can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorKind {
+    /// Somebody.
+    Person,
+    /// Software.
+    Device,
+}
+
 impl Entity {
+    /// Somebody or software.
+    pub fn kind(&self) -> AuthorKind {
+        if self.device.is_some() { AuthorKind::Device } else { AuthorKind::Person }
+    }
+
     /// A name for people: the person, the software, or the organisation.
     pub fn display(&self) -> String {
         if let Some(name) = self.names.first() {
