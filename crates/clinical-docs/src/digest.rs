@@ -1,7 +1,24 @@
-//! Checksums that the specifications ask for.
+//! Checksums and base64 as the specifications ask for them, and as senders write them.
 
+use crate::error::DocError;
 use aws_lc_rs::digest;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::fmt::Write;
+
+/// Padding or not, bits left over or not: some senders cut the end.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Decodes base64 without blanks.
+pub(crate) fn decode_base64(digits: &[u8]) -> Result<Vec<u8>, DocError> {
+    BASE64.decode(digits).map_err(|_| DocError::Base64)
+}
 
 /// SHA-1 in lower-case hexadecimal: the `hash` of XDS (IHE ITI TF-3 4.2.3.2.10), a checksum and no proof.
 pub fn sha1_hex(bytes: &[u8]) -> String {

@@ -12,12 +12,15 @@
 
 mod archive;
 pub mod cda;
+pub mod check;
 mod digest;
 mod ebrim;
 mod error;
 mod facts;
+mod findings;
 pub mod hl7v2;
 mod limits;
+pub mod render;
 pub mod valuesets;
 pub mod xdm;
 pub mod xds;
@@ -31,4 +34,5 @@ pub use ebrim::{
 };
 pub use error::{Bound, DocError, Hl7Fault, XmlFault, ZipFault};
 pub use facts::{Code, Cx, HlTime, Id, Qualifier};
+pub use findings::{Finding, Rule, Severity};
 pub use limits::Limits;

@@ -2,28 +2,17 @@
 
 use super::header::Reader;
 use super::narrative;
-use crate::digest::sha1_hex;
+use crate::digest::{decode_base64, sha1_hex};
 use crate::error::{Bound, DocError};
 use crate::facts::{Code, Id, redacted};
 use crate::limits::Limits;
 use crate::xml::{Element, Node, Ns};
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
 
 /// Section that holds the whole document as a PDF (FR-Document-PDF-copie): shown first.
 const PDF_COPY: &str = "1.2.250.1.213.1.1.2.243";
 /// Media types are short.
 const MEDIA_TYPE_CHARS_MAX: usize = 100;
-/// What senders write is decoded whatever its padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
 /// How the body is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -271,5 +260,5 @@ fn decode(element: Element<'_>, limits: &Limits) -> Result<Vec<u8>, DocError> {
             return Err(DocError::over(Bound::AttachmentBytes));
         }
     }
-    BASE64.decode(digits).map_err(|_| DocError::Base64)
+    decode_base64(&digits)
 }

@@ -46,7 +46,22 @@ pub fn is_cda(bytes: &[u8]) -> bool {
     if wide {
         return holds(&sixteen(false)) || holds(&sixteen(true));
     }
-    start.starts_with(b"<") && holds(b"ClinicalDocument") && holds(b"urn:hl7-org:v3")
+    start.starts_with(b"<") && opens(head) && holds(b"urn:hl7-org:v3")
+}
+
+/// `<ClinicalDocument` or `<prefix:ClinicalDocument`; a stylesheet that only names it is no document.
+fn opens(head: &[u8]) -> bool {
+    memchr::memmem::find_iter(head, b"ClinicalDocument").any(|at| {
+        let before = &head[..at];
+        let before = match before.strip_suffix(b":") {
+            Some(prefixed) => {
+                let name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(**b, b'_' | b'-' | b'.');
+                &prefixed[..prefixed.len() - prefixed.iter().rev().take_while(name).count()]
+            }
+            None => before,
+        };
+        before.ends_with(b"<")
+    })
 }
 
 /// Reads a CDA R2, bare or self-presentable.

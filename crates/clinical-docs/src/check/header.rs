@@ -1,11 +1,9 @@
 //! Structuration minimale: the header rules that need no schematron, by hand.
 
 use super::is_pdf;
-use crate::cda::{
-    AttachmentRole, Cda, Header, InsStanding, Level, Participation, RelationKind,
-};
+use crate::cda::{AttachmentRole, Cda, Header, InsStanding, Level, Participation, RelationKind};
 use crate::facts::{Code, Id};
-use crate::findings::{Finding, Rule};
+use crate::findings::{Finding, Rule, Severity};
 use crate::valuesets as sets;
 use crate::xds;
 
@@ -42,7 +40,8 @@ fn must(holds: bool, rule: Rule, found: &mut Vec<Finding>) {
 fn identity(header: &Header, found: &mut Vec<Finding>) {
     must(header.realm.as_deref() == Some("FR"), Rule::Realm, found);
     let type_id = header.type_id.as_ref();
-    let right = |id: &Id| (id.root.as_str(), id.extension.as_deref()) == (CDA_TYPE.0, Some(CDA_TYPE.1));
+    let right =
+        |id: &Id| (id.root.as_str(), id.extension.as_deref()) == (CDA_TYPE.0, Some(CDA_TYPE.1));
     must(type_id.is_some_and(right), Rule::TypeId, found);
     let has = |root: &str| header.templates.iter().any(|id| id.root == root);
     for root in [HL7_FRANCE, STRUCTURATION_MINIMALE] {
@@ -50,9 +49,8 @@ fn identity(header: &Header, found: &mut Vec<Finding>) {
             found.push(Finding::with(Rule::Templates, root));
         }
     }
-    let model = |id: &Id| {
-        id.root == sets::N1_TEMPLATE || sets::format_of_template(&id.root).is_some()
-    };
+    let model =
+        |id: &Id| id.root == sets::N1_TEMPLATE || sets::format_of_template(&id.root).is_some();
     must(header.templates.iter().any(model), Rule::NoModel, found);
     must(header.id.is_oid(), Rule::IdentifierOid, found);
     must(header.id.extension.is_none(), Rule::IdentifierExtension, found);
@@ -81,7 +79,15 @@ fn when(header: &Header, found: &mut Vec<Finding>) {
     let time = header.effective_time.0.as_str();
     let digits = time.bytes().take_while(u8::is_ascii_digit).count();
     let zoned = time.contains(['+', '-']);
-    must(header.effective_time.is_valid() && digits == 14 && zoned, Rule::EffectiveTime, found);
+    match digits {
+        14 if header.effective_time.is_valid() && zoned => {}
+        // Examples of the agency do it.
+        12 if header.effective_time.is_valid() && zoned => found.push(Finding {
+            severity: Severity::Warning,
+            ..Finding::with(Rule::EffectiveTime, "sans les secondes")
+        }),
+        _ => found.push(Finding::new(Rule::EffectiveTime)),
+    }
 }
 
 fn versions(header: &Header, found: &mut Vec<Finding>) {
@@ -93,9 +99,8 @@ fn versions(header: &Header, found: &mut Vec<Finding>) {
         // A first version replaces nothing; a later one says what it replaces.
         must((version > 1) == replaces, Rule::VersionRelation, found);
     }
-    let right = |kind: &RelationKind| {
-        matches!(kind, RelationKind::Replaces | RelationKind::Transforms)
-    };
+    let right =
+        |kind: &RelationKind| matches!(kind, RelationKind::Replaces | RelationKind::Transforms);
     let related = header.related.iter().all(|r| right(&r.kind) && !r.ids.is_empty());
     must(related, Rule::RelatedKind, found);
 }
@@ -112,9 +117,8 @@ fn who(header: &Header, found: &mut Vec<Finding>) {
     let custodian = header.custodian.as_ref();
     must(custodian.is_some_and(|c| !c.ids.is_empty()), Rule::Custodian, found);
     let legal = header.legal_authenticator.as_ref();
-    let signed = |p: &Participation| {
-        timed(p) && p.signature.as_deref() == Some("S") && is_identified(p)
-    };
+    let signed =
+        |p: &Participation| timed(p) && p.signature.as_deref() == Some("S") && is_identified(p);
     must(legal.is_some_and(signed), Rule::LegalAuthenticator, found);
 }
 
@@ -161,7 +165,11 @@ fn patient(header: &Header, found: &mut Vec<Finding>) {
         must(list.is_empty() || list.starts_with(&given), Rule::GivenNames, found);
     }
     let spouse = patient.names.iter().flat_map(|name| &name.family);
-    must(!spouse.clone().any(|part| part.qualifier.as_deref() == Some("SP")), Rule::NameQualifier, found);
+    must(
+        !spouse.clone().any(|part| part.qualifier.as_deref() == Some("SP")),
+        Rule::NameQualifier,
+        found,
+    );
 }
 
 fn body(cda: &Cda, bytes: &[u8], found: &mut Vec<Finding>) {

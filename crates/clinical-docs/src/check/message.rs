@@ -211,8 +211,7 @@ fn companions(out: &mut Examination, pdfs: &[&Attached], found: &mut Vec<Finding
         }
     }
     for ((file, sum), slot) in pdfs.iter().zip(sums).zip(&matched) {
-        let identical =
-            slot.and_then(|n| inner[n].1.as_ref().map(|own| *own == sum));
+        let identical = slot.and_then(|n| inner[n].1.as_ref().map(|own| *own == sum));
         if identical == Some(false) {
             let finding = Finding::new(Rule::PdfDiffers);
             found.push(Finding { document: Some(file.name.clone()), ..finding });
@@ -299,7 +298,10 @@ fn versions(out: &Examination, known: &[KnownDocument], found: &mut Vec<Finding>
         }
         let version = header.version.as_deref().and_then(|v| v.trim().parse::<u32>().ok());
         let newer = |k: &&KnownDocument| {
-            k.set_id.is_some() && k.set_id == header.set_id && k.id != header.id && k.version >= version
+            k.set_id.is_some()
+                && k.set_id == header.set_id
+                && k.id != header.id
+                && k.version >= version
         };
         if version.is_some() && known.iter().any(|k| newer(&k)) {
             tell(Rule::OlderVersion);

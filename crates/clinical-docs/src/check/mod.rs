@@ -4,9 +4,7 @@ mod archive;
 mod header;
 mod message;
 
-pub use message::{
-    Companion, Declared, Examination, Inbound, KnownDocument, MessageKind, examine,
-};
+pub use message::{Companion, Declared, Examination, Inbound, KnownDocument, MessageKind, examine};
 
 use crate::archive::File;
 use crate::cda::{is_cda, read_cda};

@@ -94,7 +94,7 @@ impl Message {
         if bytes.len() > limits.hl7_bytes_max {
             return Err(DocError::over(Bound::Hl7Bytes));
         }
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
         let text = decode(bytes)?;
         let separators = separators(&text)?;
         let mut segments = Vec::new();

@@ -4,7 +4,7 @@ mod names;
 mod read;
 mod write;
 
-pub use names::{MailName, pdf_name, subject};
 pub(crate) use names::SUBJECT_PREFIX;
+pub use names::{MailName, pdf_name, subject};
 pub use read::{ExtraFile, Subset, Xdm, XdmDocument, read_xdm};
 pub use write::{Outgoing, Parcel, Sender, write_xdm};

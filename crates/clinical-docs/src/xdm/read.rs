@@ -149,11 +149,13 @@ fn subset(xdm: &mut Xdm, files: &[File], index: usize, used: &mut [bool], limits
         if xdm.documents.len() >= limits.documents_max {
             break;
         }
-        let path = entry.uri.as_deref().map(|uri| resolve(&folder, uri));
-        let place = path.and_then(|path| {
-            let path = path.to_lowercase();
-            (0..files.len()).find(|&n| files[n].name.to_lowercase() == path)
-        });
+        let place = match entry.uri.as_deref() {
+            Some(uri) => {
+                let path = resolve(&folder, uri).to_lowercase();
+                (0..files.len()).find(|&n| files[n].name.to_lowercase() == path)
+            }
+            None => guess(&entry, files, used, &folder),
+        };
         let mut document =
             XdmDocument { subset: Some(number), entry: Some(entry), ..XdmDocument::default() };
         if let Some(place) = place {
@@ -164,6 +166,22 @@ fn subset(xdm: &mut Xdm, files: &[File], index: usize, used: &mut [bool], limits
         xdm.documents.push(document);
     }
     xdm.subsets.push(Subset { folder, submission, fault });
+}
+
+/// The file of an entry without URI, as some senders write them: the one of its hash, else the only CDA that is left
+/// in the folder.
+fn guess(entry: &DocumentEntry, files: &[File], used: &[bool], folder: &str) -> Option<usize> {
+    let beside = |name: &str| name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+    let free: Vec<usize> =
+        (0..files.len()).filter(|&n| !used[n] && beside(&files[n].name)).collect();
+    if let Some(hash) = &entry.hash
+        && let Some(&n) =
+            free.iter().find(|&&n| sha1_hex(&files[n].bytes).eq_ignore_ascii_case(hash))
+    {
+        return Some(n);
+    }
+    let mut documents = free.into_iter().filter(|&n| is_cda(&files[n].bytes));
+    documents.next().filter(|_| documents.next().is_none())
 }
 
 fn fill(document: &mut XdmDocument, file: File, limits: &Limits) {
