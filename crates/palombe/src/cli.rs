@@ -64,6 +64,9 @@ pub enum Command {
     /// The signed national list of domains and certificates.
     #[command(subcommand, name = "liste-blanche")]
     ListeBlanche(ListeBlancheCommand),
+    /// The index behind SEARCH.
+    #[command(subcommand)]
+    Search(SearchCommand),
     /// The store's health.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -407,6 +410,29 @@ pub struct Verify {
     /// Name (CN) expected of the signer.
     #[arg(long, default_value = "alb.mssante.fr")]
     pub signer: String,
+}
+
+/// `palombe search`
+#[derive(Subcommand)]
+pub enum SearchCommand {
+    /// How many messages are indexed, and how many wait. Searches find both.
+    Status {
+        /// Of this BAL only.
+        #[arg(long)]
+        bal: Option<String>,
+    },
+    /// Make the index again in the background. Searches stay exact meanwhile, only slower.
+    #[command(
+        after_help = "Example:\n  palombe search rebuild --bal jean.dupont@chu.mssante.fr --wait"
+    )]
+    Rebuild {
+        /// Of this BAL only.
+        #[arg(long)]
+        bal: Option<String>,
+        /// Show the progress until it is done.
+        #[arg(long)]
+        wait: bool,
+    },
 }
 
 /// `palombe store`

@@ -1,6 +1,7 @@
 //! The administration interface: JSON over HTTP/1.1 on a Unix socket.
 
 mod members;
+mod search;
 
 use crate::limits::{BODY_BYTES_MAX, ROWS_DEFAULT, ROWS_MAX};
 use crate::reply::ApiError;
@@ -96,6 +97,8 @@ fn router(admin: Admin) -> Router {
         .route("/v1/queue/{id}", get(queue_show).delete(queue_drop))
         .route("/v1/queue/{id}/{verb}", post(queue_verb))
         .route("/v1/journal", get(journal))
+        .route("/v1/search", get(search::show))
+        .route("/v1/search/rebuild", post(search::rebuild))
         .route("/v1/store/check", get(store_check))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod liste_blanche;
+pub mod search;
 pub mod store;
 pub mod why;
 

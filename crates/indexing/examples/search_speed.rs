@@ -1,0 +1,217 @@
+//! How long a search takes with the index and without it, how fast the index is made and how large it is.
+//!
+//! `cargo run --release -p palombe-indexing --example search_speed -- [messages] [folder]`
+
+use palombe_indexing::{Indexer, Progress};
+use palombe_message::{
+    Limits, Scanner, Searchable, Structure, contains_folded, decode_text, fold_for_search, header,
+};
+use palombe_store::{
+    Candidates, Filing, Flags, INBOX, NewBal, SearchField, SearchQuery, Store, StoreError,
+    StoreSettings,
+};
+use palombe_vocabulary::{BalId, BalKind, Publication, Timestamp, Uid};
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+/// Different words of the corpus; they follow Zipf's law, as in a language.
+const WORDS: usize = 20_000;
+const WORDS_OF_A_BODY: usize = 320;
+
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 20
+    }
+
+    /// A rank: twice as rare when twice as high.
+    fn rank(&mut self) -> usize {
+        let uniform = (self.throw() % (1 << 30)) as f64 / (1u64 << 30) as f64;
+        ((WORDS as f64).powf(uniform) as usize).min(WORDS) - 1
+    }
+}
+
+fn vocabulary() -> Vec<String> {
+    let syllables = [
+        "ma", "té", "ri", "con", "ve", "lon", "pa", "ti", "hé", "mo", "gra", "phie", "sul", "ta",
+        "tion", "car", "dio", "lo", "gie", "bi", "ex", "cou", "rrier", "né", "phro", "œ", "dè",
+        "me", "pres", "crip", "ur", "gen", "ce", "bloc", "an", "es", "thé", "sie",
+    ];
+    let mut dice = Dice(11);
+    (0..WORDS)
+        .map(|_| {
+            let count = 1 + dice.throw() as usize % 4;
+            (0..count).map(|_| syllables[dice.throw() as usize % syllables.len()]).collect()
+        })
+        .collect()
+}
+
+fn text(words: &[String], dice: &mut Dice, count: usize) -> String {
+    let mut out = String::new();
+    for i in 0..count {
+        out.push_str(&words[dice.rank()]);
+        out.push_str(if i % 12 == 11 { "\r\n" } else { " " });
+    }
+    out
+}
+
+fn message(words: &[String], dice: &mut Dice, number: usize) -> Vec<u8> {
+    let planted = [(10, "aiguille"), (1_000, "rarissime"), (10_000, "introuvable")];
+    let planted = planted.iter().filter(|(each, _)| number % each == 7).map(|(_, word)| *word);
+    let planted: Vec<&str> = planted.collect();
+    let subject = text(words, dice, 5).trim_end().to_owned();
+    let sender = &words[dice.rank()];
+    let id = format!("{:016x}{:016x}", dice.throw(), dice.throw());
+    let signature: String = (0..6).map(|_| format!("{:016x}", dice.throw())).collect();
+    let body = text(words, dice, WORDS_OF_A_BODY);
+    format!(
+        "Received: from smtp.essai.mssante.fr (smtp.essai.mssante.fr [192.0.2.{}])\r\n\tby mx.hopital.mssante.fr with ESMTPS id {}\r\n\tfor <secretariat@hopital.mssante.fr>; Sat, 21 Nov 2026 09:00:00 +0100\r\nDKIM-Signature: v=1; a=rsa-sha256; d=essai.mssante.fr; s=1; b={signature}\r\nMessage-ID: <{id}@essai.mssante.fr>\r\nDate: {} Nov 2026 09:00:00 +0100\r\nFrom: Dr {sender} <{sender}@essai.mssante.fr>\r\nTo: secretariat@hopital.mssante.fr\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}{}\r\n",
+        number % 250,
+        &id[..12],
+        1 + number % 28,
+        planted.join(" ")
+    )
+    .into_bytes()
+}
+
+fn fill(store: &Store, count: usize) -> Result<BalId, Box<dyn Error>> {
+    store.domain_add(&"hopital.mssante.fr".parse()?, Timestamp(0))?;
+    let new = NewBal {
+        address: "secretariat@hopital.mssante.fr".parse()?,
+        kind: BalKind::Org,
+        label: String::new(),
+        publication: Publication::Annuaire,
+        quota_bytes: 1 << 50,
+        password_hash: None,
+    };
+    let bal = store.bal_add(new, Timestamp(0))?;
+    let (words, mut dice) = (vocabulary(), Dice(5));
+    for number in 0..count {
+        let octets = message(&words, &mut dice, number);
+        let mut scanner = Scanner::new(Limits::default());
+        scanner.push(&octets);
+        let mut spool = store.spool();
+        spool.write(&octets)?;
+        let filing = Filing {
+            bal,
+            folder: INBOX,
+            prefix: Vec::new(),
+            flags: Flags::default(),
+            internal_date: Timestamp(5),
+        };
+        let structure = scanner.finish().encode();
+        store.file(filing, spool.finish()?, structure, Vec::new(), Timestamp(5))?;
+    }
+    Ok(bal)
+}
+
+/// As the IMAP door compares.
+fn holds(
+    store: &Store,
+    bal: BalId,
+    uid: Uid,
+    field: SearchField,
+    needle: &str,
+) -> Result<bool, StoreError> {
+    let Some(stored) = store.message(bal, INBOX, uid)? else { return Ok(false) };
+    let Ok(structure) = Structure::decode(&store.structure(&stored.digest)?) else {
+        return Ok(false);
+    };
+    if field == SearchField::Subject {
+        return Ok(header::search(&structure.header, "Subject", needle));
+    }
+    let mut blob = store.blob_reader(stored.digest);
+    for piece in structure.searchable() {
+        if let Searchable::Text(part) = piece
+            && contains_folded(&decode_text(part, &blob.read(part.body.clone())?), needle)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn compare(
+    store: &Store,
+    bal: BalId,
+    uids: impl Iterator<Item = Uid>,
+    field: SearchField,
+    needle: &str,
+) -> Result<usize, StoreError> {
+    let mut found = 0;
+    for uid in uids {
+        found += usize::from(holds(store, bal, uid, field, needle)?);
+    }
+    Ok(found)
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn search(store: &Store, bal: BalId, field: SearchField, needle: &str) -> Result<(), StoreError> {
+    let needle = fold_for_search(needle);
+    let query = SearchQuery::Holds(field, needle.clone());
+    let begun = Instant::now();
+    let told = store.search_candidates(bal, Some(INBOX), &[query])?.pop();
+    let asked = begun.elapsed();
+    let all = store.view(bal, INBOX)?.messages;
+    let candidates: Vec<Uid> = match told {
+        Some(Candidates::Only(found)) => found.into_iter().map(|(_, uid)| uid).collect(),
+        _ => all.iter().map(|m| m.uid).collect(),
+    };
+    let begun = Instant::now();
+    let count = candidates.len();
+    let found = compare(store, bal, candidates.into_iter(), field, &needle)?;
+    let with = asked + begun.elapsed();
+    let begun = Instant::now();
+    let brute = compare(store, bal, all.iter().map(|m| m.uid), field, &needle)?;
+    let without = begun.elapsed();
+    assert_eq!(found, brute, "{needle}");
+    println!(
+        "{:<9}{needle:<14}{found:>9}{count:>12}{:>12.2}{:>12.2}{:>14.1}",
+        format!("{field:?}"),
+        ms(asked),
+        ms(with),
+        ms(without)
+    );
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let count: usize = arguments.next().map_or(Ok(10_000), |n| n.parse())?;
+    let parent = arguments.next().map_or_else(std::env::temp_dir, Into::into);
+    let path = parent.join(format!("palombe-search-speed-{}", std::process::id()));
+    let store = Store::open(&StoreSettings { sync: false, ..StoreSettings::new(&path) })?;
+    let begun = Instant::now();
+    let bal = fill(&store, count)?;
+    println!("{count} messages filed in {:.1} s", begun.elapsed().as_secs_f64());
+    let mut indexer = Indexer::new(store.clone())?;
+    let begun = Instant::now();
+    while indexer.run(Duration::from_secs(1))? == Progress::Worked {}
+    let seconds = begun.elapsed().as_secs_f64();
+    let (stats, usage) = (store.search_stats(None)?, store.bal_usage(bal)?);
+    println!(
+        "indexed in {seconds:.1} s: {:.0} messages/s, {} octets for each message of {}, {} segments",
+        count as f64 / seconds,
+        stats.octets / stats.documents.max(1),
+        usage.bytes / usage.messages.max(1),
+        stats.segments
+    );
+    println!(
+        "{:<9}{:<14}{:>9}{:>12}{:>12}{:>12}{:>14}",
+        "field", "needle", "found", "candidates", "asking ms", "index ms", "brute ms"
+    );
+    for needle in ["introuvable", "rarissime", "aiguille", "nulle part", "cardiologie"] {
+        search(&store, bal, SearchField::Body, needle)?;
+    }
+    search(&store, bal, SearchField::Subject, "graphie")?;
+    search(&store, bal, SearchField::Subject, "thésiebloc")?;
+    drop(store);
+    std::fs::remove_dir_all(&path)?;
+    Ok(())
+}
