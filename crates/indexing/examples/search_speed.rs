@@ -1,8 +1,11 @@
 //! How long a search takes with the index and without it, how fast the index is made and how large it is.
 //!
 //! `cargo run --release -p palombe-indexing --example search_speed -- [messages] [folder]`
+//!
+//! With `load` in the place of messages: how many are filed each second, without the worker and beside it.
 
-use palombe_indexing::{Indexer, Progress};
+use palombe_driver::Shutdown;
+use palombe_indexing::{Indexer, Progress, start};
 use palombe_message::{
     Limits, Scanner, Searchable, Structure, contains_folded, decode_text, fold_for_search, header,
 };
@@ -12,6 +15,8 @@ use palombe_store::{
 };
 use palombe_vocabulary::{BalId, BalKind, Publication, Timestamp, Uid};
 use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Different words of the corpus; they follow Zipf's law, as in a language.
@@ -67,17 +72,24 @@ fn message(words: &[String], dice: &mut Dice, number: usize) -> Vec<u8> {
     let id = format!("{:016x}{:016x}", dice.throw(), dice.throw());
     let signature: String = (0..6).map(|_| format!("{:016x}", dice.throw())).collect();
     let body = text(words, dice, WORDS_OF_A_BODY);
-    format!(
-        "Received: from smtp.essai.mssante.fr (smtp.essai.mssante.fr [192.0.2.{}])\r\n\tby mx.hopital.mssante.fr with ESMTPS id {}\r\n\tfor <secretariat@hopital.mssante.fr>; Sat, 21 Nov 2026 09:00:00 +0100\r\nDKIM-Signature: v=1; a=rsa-sha256; d=essai.mssante.fr; s=1; b={signature}\r\nMessage-ID: <{id}@essai.mssante.fr>\r\nDate: {} Nov 2026 09:00:00 +0100\r\nFrom: Dr {sender} <{sender}@essai.mssante.fr>\r\nTo: secretariat@hopital.mssante.fr\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{body}{}\r\n",
-        number % 250,
-        &id[..12],
-        1 + number % 28,
-        planted.join(" ")
-    )
-    .into_bytes()
+    let header = [
+        format!("Received: from smtp.essai.mssante.fr ([192.0.2.{}])", number % 250),
+        format!("\tby mx.hopital.mssante.fr with ESMTPS id {}", &id[..12]),
+        "\tfor <secretariat@hopital.mssante.fr>; Sat, 21 Nov 2026 09:00:00 +0100".to_owned(),
+        format!("DKIM-Signature: v=1; a=rsa-sha256; d=essai.mssante.fr; s=1; b={signature}"),
+        format!("Message-ID: <{id}@essai.mssante.fr>"),
+        format!("Date: {} Nov 2026 09:00:00 +0100", 1 + number % 28),
+        format!("From: Dr {sender} <{sender}@essai.mssante.fr>"),
+        "To: secretariat@hopital.mssante.fr".to_owned(),
+        format!("Subject: {subject}"),
+        "MIME-Version: 1.0".to_owned(),
+        "Content-Type: text/plain; charset=utf-8".to_owned(),
+        "Content-Transfer-Encoding: 8bit".to_owned(),
+    ];
+    format!("{}\r\n\r\n{body}{}\r\n", header.join("\r\n"), planted.join(" ")).into_bytes()
 }
 
-fn fill(store: &Store, count: usize) -> Result<BalId, Box<dyn Error>> {
+fn bal(store: &Store) -> Result<BalId, Box<dyn Error>> {
     store.domain_add(&"hopital.mssante.fr".parse()?, Timestamp(0))?;
     let new = NewBal {
         address: "secretariat@hopital.mssante.fr".parse()?,
@@ -87,25 +99,77 @@ fn fill(store: &Store, count: usize) -> Result<BalId, Box<dyn Error>> {
         quota_bytes: 1 << 50,
         password_hash: None,
     };
-    let bal = store.bal_add(new, Timestamp(0))?;
+    Ok(store.bal_add(new, Timestamp(0))?)
+}
+
+fn file(store: &Store, bal: BalId, octets: &[u8]) -> Result<(), StoreError> {
+    let mut scanner = Scanner::new(Limits::default());
+    scanner.push(octets);
+    let mut spool = store.spool();
+    spool.write(octets)?;
+    let filing = Filing {
+        bal,
+        folder: INBOX,
+        prefix: Vec::new(),
+        flags: Flags::default(),
+        internal_date: Timestamp(5),
+    };
+    let structure = scanner.finish().encode();
+    store.file(filing, spool.finish()?, structure, Vec::new(), Timestamp(5)).map(drop)
+}
+
+fn fill(store: &Store, count: usize) -> Result<BalId, Box<dyn Error>> {
+    let bal = bal(store)?;
     let (words, mut dice) = (vocabulary(), Dice(5));
     for number in 0..count {
-        let octets = message(&words, &mut dice, number);
-        let mut scanner = Scanner::new(Limits::default());
-        scanner.push(&octets);
-        let mut spool = store.spool();
-        spool.write(&octets)?;
-        let filing = Filing {
-            bal,
-            folder: INBOX,
-            prefix: Vec::new(),
-            flags: Flags::default(),
-            internal_date: Timestamp(5),
-        };
-        let structure = scanner.finish().encode();
-        store.file(filing, spool.finish()?, structure, Vec::new(), Timestamp(5))?;
+        file(store, bal, &message(&words, &mut dice, number))?;
     }
     Ok(bal)
+}
+
+/// Eight senders at once for a while; messages are made before.
+fn load(path: &Path, with_worker: bool) -> Result<(), Box<dyn Error>> {
+    const TIME: Duration = Duration::from_secs(8);
+    let store = Store::open(&StoreSettings::new(path))?;
+    let bal = bal(&store)?;
+    let (words, mut dice) = (vocabulary(), Dice(5));
+    let made: Vec<Vec<u8>> = (0..2_000).map(|n| message(&words, &mut dice, n)).collect();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (trigger, shutdown) = Shutdown::new();
+    let _entered = runtime.enter();
+    let task = with_worker.then(|| start(store.clone(), shutdown)).transpose()?;
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while begun.elapsed() < TIME {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let id = format!("X-Number: {number}\r\n").into_bytes();
+                    let octets = [&id[..], &made[number % made.len()]].concat();
+                    if let Err(error) = file(&store, bal, &octets) {
+                        eprintln!("{error}");
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let rate = next.into_inner() as f64 / begun.elapsed().as_secs_f64();
+    let stats = store.search_stats(None)?;
+    println!(
+        "{} the worker: {rate:.0} messages/s; {} indexed, {} waiting",
+        if with_worker { "beside" } else { "without" },
+        stats.documents,
+        stats.pending
+    );
+    trigger.request();
+    if let Some(mut task) = task {
+        runtime.block_on(task.join());
+    }
+    drop(store);
+    std::fs::remove_dir_all(path)?;
+    Ok(())
 }
 
 /// As the IMAP door compares.
@@ -183,9 +247,16 @@ fn search(store: &Store, bal: BalId, field: SearchField, needle: &str) -> Result
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let count: usize = arguments.next().map_or(Ok(10_000), |n| n.parse())?;
+    let first = arguments.next().unwrap_or_else(|| "10000".to_owned());
     let parent = arguments.next().map_or_else(std::env::temp_dir, Into::into);
     let path = parent.join(format!("palombe-search-speed-{}", std::process::id()));
+    if first == "load" {
+        for with_worker in [false, true, false, true] {
+            load(&path, with_worker)?;
+        }
+        return Ok(());
+    }
+    let count: usize = first.parse()?;
     let store = Store::open(&StoreSettings { sync: false, ..StoreSettings::new(&path) })?;
     let begun = Instant::now();
     let bal = fill(&store, count)?;
@@ -196,7 +267,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = begun.elapsed().as_secs_f64();
     let (stats, usage) = (store.search_stats(None)?, store.bal_usage(bal)?);
     println!(
-        "indexed in {seconds:.1} s: {:.0} messages/s, {} octets for each message of {}, {} segments",
+        "indexed in {seconds:.1} s: {:.0}/s, {} octets for a message of {}, {} segments",
         count as f64 / seconds,
         stats.octets / stats.documents.max(1),
         usage.bytes / usage.messages.max(1),

@@ -140,14 +140,15 @@ impl Indexer {
             none.incomplete();
             Ok(Some(none))
         };
+        let (folder, uid) = (message.folder, message.uid);
         match catch_unwind(AssertUnwindSafe(|| terms(&self.store, bal, message))) {
             Ok(Err(StoreError::Corrupt { what })) => {
-                tracing::error!(%bal, folder = %message.folder, uid = %message.uid, what, "a message cannot be indexed");
+                tracing::error!(%bal, %folder, %uid, what, "a message cannot be indexed");
                 unread()
             }
             Ok(result) => result,
             Err(_) => {
-                tracing::error!(%bal, folder = %message.folder, uid = %message.uid, "a message broke the indexing: defect of the house");
+                tracing::error!(%bal, %folder, %uid, "a message broke the indexing: our defect");
                 unread()
             }
         }

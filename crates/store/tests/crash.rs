@@ -78,7 +78,7 @@ fn work(store: &Store, round: u64, writer: u64) {
 fn index(store: &Store, round: u64) {
     let mut bal = None;
     for i in 0.. {
-        if i == 5 && round % 7 == 0 {
+        if i == 5 && round.is_multiple_of(7) {
             let first = store.bals(None).unwrap()[0].id;
             store.search_rebuild(first).unwrap();
         }

@@ -141,11 +141,11 @@ fn read_list(dense: bool, mut bytes: &[u8]) -> Result<Vec<u32>, EngineError> {
     Ok(out)
 }
 
-/// Walks the lists of a block until `visit` says no.
-fn walk(
-    mut bytes: &[u8],
-    visit: &mut dyn FnMut(u64, bool, &[u8]) -> Result<bool, EngineError>,
-) -> Result<(), EngineError> {
+/// Takes a hash, whether its list is dense, and the list; `Ok(false)` ends the walk.
+type VisitList<'a> = &'a mut dyn FnMut(u64, bool, &[u8]) -> Result<bool, EngineError>;
+
+/// Walks the lists of a block.
+fn walk(mut bytes: &[u8], visit: VisitList<'_>) -> Result<(), EngineError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => bytes = rest,
         _ => return Err(bad()),

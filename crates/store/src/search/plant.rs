@@ -135,6 +135,7 @@ impl Store {
     /// # Errors
     /// The engine's.
     pub fn search_plant(&self, bal: BalId, limit: usize) -> Result<(), StoreError> {
+        self.inner.check_room()?;
         let done = match Change::begin(self, bal, false)? {
             None => true,
             Some(change) => self.plant_some(bal, change, limit)?,
