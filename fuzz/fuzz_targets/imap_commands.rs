@@ -45,12 +45,11 @@ fn note(receiver: &mut Receiver, event: Event<'_>, said: &mut Vec<String>, messa
         }
         Event::Append(head) => {
             said.push(format!("{head:?}"));
-            // Some are refused, so that their octets are thrown away.
-            if head.message.size % 3 == 0 { receiver.refuse_append() } else { receiver.accept_append() }
+            judge(receiver, head.message.size);
         }
         Event::AppendNext(next) => {
             said.push(format!("NEXT {:?} {next:?}", std::mem::take(message)));
-            if next.size % 3 == 0 { receiver.refuse_append() } else { receiver.accept_append() }
+            judge(receiver, next.size);
         }
         Event::AppendEnd => said.push(format!("END {:?}", std::mem::take(message))),
         Event::AppendBad(bad) => {
@@ -62,4 +61,9 @@ fn note(receiver: &mut Receiver, event: Event<'_>, said: &mut Vec<String>, messa
         Event::Line(line) => said.push(format!("LINE {:?}", line.expose())),
         Event::Fatal(bad) => said.push(format!("FATAL {bad:?}")),
     }
+}
+
+/// Some are refused, so that their octets are thrown away.
+fn judge(receiver: &mut Receiver, size: u64) {
+    if size.is_multiple_of(3) { receiver.refuse_append() } else { receiver.accept_append() }
 }

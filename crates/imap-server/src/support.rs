@@ -154,7 +154,8 @@ mod tests {
     fn markdown() -> String {
         let mut text = String::from(
             "# What the IMAP door serves\n\n\
-             Written by a test from the table in `src/support.rs`, which also makes the CAPABILITY response.\n\n\
+             Written by a test from the table in `src/support.rs`, which also makes the \
+             CAPABILITY response.\n\n\
              | RFC | what | capabilities | served |\n| --- | --- | --- | --- |\n",
         );
         let mut rows: Vec<&Support> = TABLE.iter().collect();

@@ -5,7 +5,7 @@ use crate::metrics::Gauges;
 use crate::run::House;
 use anyhow::Context;
 use palombe_driver::{ListenerSettings, Task, listen};
-use palombe_imap_server::{Entry, ImapServer};
+use palombe_imap_server::{Entry, ImapServer, Unauthenticate};
 use palombe_smtp_sender::{
     Concurrency, Sender, SenderParts, SenderSettings, StaticRoute, UntrustedPeer,
 };
@@ -122,6 +122,10 @@ async fn imap(
         palombe_imap_server::Settings {
             hostname: config.raw.server.hostname.clone(),
             message_bytes_max: config.raw.message.bytes_max,
+            unauthenticate: match config.raw.imap.unauthenticate {
+                true => Unauthenticate::Allowed,
+                false => Unauthenticate::Refused,
+            },
             login_timeout: Duration::from_secs(config.raw.sessions.imap_login_secs),
             idle_timeout: Duration::from_secs(config.raw.sessions.imap_idle_secs),
             stall_timeout: Duration::from_secs(config.raw.sessions.imap_stall_secs),

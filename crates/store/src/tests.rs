@@ -5,7 +5,7 @@ use crate::testing::{
 };
 use crate::{
     Acceptance, FlagChange, Flags, INBOX, JournalQuery, News, QueueChange, QueueFilter, Settlement,
-    Store, StoreError,
+    Store, StoreError, Upload,
 };
 use palombe_vocabulary::{BalStatus, FolderId, ModSeq, QueueId, Timestamp, Uid};
 use std::sync::Arc;
@@ -88,6 +88,65 @@ fn one_acceptance_is_all_or_nothing() {
         let refused = store
             .accept(Acceptance { filings: vec![filing(rich)], ..acceptance(body(store, b"x")) });
         assert!(matches!(refused, Err(StoreError::BalSuspended)));
+    });
+}
+
+fn upload(store: &Store, to: palombe_vocabulary::BalId, octets: &[u8]) -> Upload {
+    let (filing, blob) = (filing(to), body(store, octets));
+    Upload { filing, blob, structure: b"structure".to_vec(), journal: vec![line("up")] }
+}
+
+#[test]
+fn several_uploads_are_all_or_nothing() {
+    TestStore::each(|store| {
+        let id = bal_of(store, "a", 100);
+        let large = vec![5; 700_000];
+        // The same octets twice in one batch are one body.
+        let uploads = [b"one".as_slice(), b"two", b"one"].map(|octets| upload(store, id, octets));
+        let filed = store.file_all(uploads.into(), NOW).unwrap();
+        let uids: Vec<Uid> = filed.iter().map(|filed| filed.uid).collect();
+        assert_eq!(uids, [Uid(1), Uid(2), Uid(3)]);
+        assert!(filed.iter().all(|one| one.modseq == filed[0].modseq));
+        assert_eq!(text(store, id, INBOX, Uid(3)), b"one");
+        assert_eq!(store.check().unwrap().counts.blobs, 2);
+        let uploads = vec![upload(store, id, b"three"), upload(store, id, &large)];
+        assert!(matches!(store.file_all(uploads, NOW), Err(StoreError::OverQuota(_))));
+        let nowhere = upload(store, id, b"three");
+        let filing = crate::Filing { folder: FolderId(99), ..filing(id) };
+        let uploads = vec![upload(store, id, b"four"), Upload { filing, ..nowhere }];
+        assert!(matches!(store.file_all(uploads, NOW), Err(StoreError::UnknownFolder)));
+        assert_eq!(store.view(id, INBOX).unwrap().messages.len(), 3);
+        assert_eq!(store.check().unwrap().counts.journal_lines, 3);
+        assert!(store.file_all(Vec::new(), NOW).unwrap().is_empty());
+        // The pieces of the refused body are taken back behind the committer.
+        store.journal_append(vec![line("barrier")]).unwrap();
+    });
+}
+
+#[test]
+fn a_replacement_takes_the_place_in_one_batch() {
+    TestStore::each(|store| {
+        let id = bal_of(store, "a", 30);
+        let first = deliver(store, id, b"0123456789");
+        let before = store.view(id, INBOX).unwrap().highest_modseq;
+        // Twice ten octets and the prefixes would be too much.
+        let filed = store.replace(upload(store, id, b"9876543210"), (INBOX, first), NOW);
+        let filed = filed.unwrap().unwrap();
+        let changes = store.changes(id, INBOX, before).unwrap();
+        assert_eq!(changes.vanished, [(first, first)]);
+        assert_eq!(changes.changed[0].uid, filed.uid);
+        assert_eq!(changes.highest_modseq, filed.modseq);
+        // Its like, by the same octets: the body stays.
+        let again = store.replace(upload(store, id, b"9876543210"), (INBOX, filed.uid), NOW);
+        let again = again.unwrap().unwrap();
+        assert_eq!(text(store, id, INBOX, again.uid), b"9876543210");
+        // What is not there is not replaced, and nothing is filed.
+        let gone = store.replace(upload(store, id, b"x"), (INBOX, first), NOW).unwrap();
+        assert!(gone.is_none());
+        let large = upload(store, id, &[7; 60]);
+        let refused = store.replace(large, (INBOX, again.uid), NOW);
+        assert!(matches!(refused, Err(StoreError::OverQuota(_))));
+        assert_eq!(store.view(id, INBOX).unwrap().messages.len(), 1);
     });
 }
 

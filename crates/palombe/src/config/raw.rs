@@ -190,6 +190,8 @@ pub struct RawImap {
     pub connections_max: usize,
     /// Connections at once from one address.
     pub connections_per_peer_max: usize,
+    /// Whether one connection may serve several BAL in turn (UNAUTHENTICATE, RFC 8437); for software that reads many.
+    pub unauthenticate: bool,
     /// Networks whose PROXY protocol v2 header is believed.
     pub proxy_from: Vec<String>,
 }
@@ -201,6 +203,7 @@ impl Default for RawImap {
             listen_tls: both("993"),
             connections_max: 5000,
             connections_per_peer_max: 200,
+            unauthenticate: false,
             proxy_from: Vec::new(),
         }
     }
