@@ -170,7 +170,10 @@ impl BodySpool {
     /// # Errors
     /// The store's.
     pub fn finish(self) -> Result<ReceivedBody, DeliveryError> {
-        Ok(ReceivedBody { blob: self.spool.finish()?, structure: self.scanner.finish() })
+        let structure = self.scanner.finish();
+        // Made once, here: a client that lists a folder reads no message.
+        let blob = self.spool.finish()?.with_listing(structure.listing());
+        Ok(ReceivedBody { blob, structure })
     }
 }
 

@@ -50,3 +50,5 @@ pub const BAL_CHECK_PERIOD: Duration = Duration::from_secs(60);
 pub const ID_TEXT_BYTES_MAX: usize = 100;
 /// Messages in one chunk of a folder's rows: what a change of one of them copies.
 pub const CHUNK_ROWS: usize = 512;
+/// Messages whose rows, and structures where needed, are read together.
+pub const TOGETHER_MAX: usize = 64;

@@ -287,6 +287,11 @@ impl Selected {
     }
 
     fn write_expunges(&mut self, out: &mut Writer, enabled: Enabled) {
+        // A message that came and went before it was told has a number only once it is counted.
+        let last = self.vanished.last().and_then(|uid| self.index(*uid));
+        if last.is_some_and(|index| index >= self.told_exists) {
+            self.announce_arrivals(out, enabled);
+        }
         let vanished = std::mem::take(&mut self.vanished);
         let Some(loaded) = &mut self.loaded else { return };
         let by_uid = enabled.qresync || enabled.uid_only;

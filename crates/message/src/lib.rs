@@ -20,6 +20,7 @@ mod fold;
 pub mod header;
 mod html;
 mod limits;
+pub mod listing;
 mod mime;
 mod raw;
 mod scanner;
@@ -35,6 +36,7 @@ pub use envelope::{Envelope, EnvelopeAddress};
 pub use facts::{Facts, Mailbox, MssHeaders};
 pub use fold::{contains_folded, fold_for_search};
 pub use limits::Limits;
+pub use listing::Listing;
 pub use raw::Raw;
 pub use scanner::Scanner;
 pub use structure::{

@@ -34,6 +34,9 @@ pub(crate) const REFERENCES_MAX: usize = 100;
 /// Ancestors that are looked at before a link between two threads is given up.
 pub(crate) const THREAD_DEPTH_MAX: usize = 1000;
 
+/// Octets of the texts that are kept to list a message with.
+pub const LISTING_BYTES_MAX: usize = 8 * 1024;
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

@@ -217,7 +217,13 @@ impl Store {
             flags: filing.flags.clone().tidy()?,
             internal_date: filing.internal_date,
             saved_at,
-            body: BodyRow { prefix: filing.prefix.clone(), digest, blob_size, email_id },
+            body: BodyRow {
+                prefix: filing.prefix.clone(),
+                digest,
+                blob_size,
+                email_id,
+                listing: blob.listing().to_vec(),
+            },
         };
         Ok(draft.arrive(filing.bal, filing.folder, &arrival))
     }

@@ -78,6 +78,17 @@ impl BlobReader<'_> {
     }
 }
 
+fn structure_of(row: Option<Vec<u8>>) -> Result<Vec<u8>, StoreError> {
+    match row {
+        Some(mut bytes) if bytes.first() == Some(&1) => {
+            bytes.remove(0);
+            Ok(bytes)
+        }
+        Some(_) => Err(StoreError::Corrupt { what: "a structure row".to_owned() }),
+        None => Err(StoreError::UnknownBlob),
+    }
+}
+
 impl Store {
     /// Reads ranges of a body.
     pub fn blob_reader(&self, digest: BlobDigest) -> BlobReader<'_> {
@@ -107,15 +118,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownBlob`], or the engine's.
     pub fn structure(&self, digest: &BlobDigest) -> Result<Vec<u8>, StoreError> {
-        let row = self.inner.engine.get(Space::Structures, &keys::structure(digest))?;
-        match row {
-            Some(mut bytes) if bytes.first() == Some(&1) => {
-                bytes.remove(0);
-                Ok(bytes)
-            }
-            Some(_) => Err(StoreError::Corrupt { what: "a structure row".to_owned() }),
-            None => Err(StoreError::UnknownBlob),
+        structure_of(self.inner.engine.get(Space::Structures, &keys::structure(digest))?)
+    }
+
+    /// The encoded structures of several bodies, in the order asked; the caller bounds how many.
+    ///
+    /// # Errors
+    /// As for [`Store::structure`].
+    pub fn structures(&self, digests: &[BlobDigest]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut order: Vec<usize> = (0..digests.len()).collect();
+        order.sort_unstable_by_key(|at| digests[*at].0);
+        let keys: Vec<Vec<u8>> = order.iter().map(|at| keys::structure(&digests[*at])).collect();
+        let rows = self.inner.read(|r| r.get_many(Space::Structures, &keys))?;
+        let mut found = vec![Vec::new(); digests.len()];
+        for (at, row) in order.into_iter().zip(rows) {
+            found[at] = structure_of(row)?;
         }
+        Ok(found)
     }
 
     /// Removes what nobody refers to: bodies that lost their last link a grace period ago, abandoned uploads, rests

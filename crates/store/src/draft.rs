@@ -226,7 +226,7 @@ impl Draft {
             size,
         };
         let meta = self.row(meta.encode());
-        let body_row = self.row(rows::encode(body));
+        let body_row = self.row(body.encode());
         let key = keys::message(bal, folder, Uid(0));
         let key_slots = vec![Slot::u32(uid, keys::MESSAGE_UID_AT)];
         self.batch.put_slots(

@@ -9,7 +9,7 @@ use crate::keys::{self, bal_field};
 use crate::limits::{DENSE_SPAN, MULTI_GET_MAX};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
-    Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
+    BodyView, Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
     StoreError, StoredMessage,
 };
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
@@ -31,39 +31,73 @@ fn meta_row(
     row.map(|bytes| MetaRow::decode(&bytes)).transpose()
 }
 
-/// The rows of these messages that exist; the UIDs ascend.
-fn meta_rows(
+/// Shows the rows of these messages that exist, while `look` says so; the UIDs ascend. One scan where they stand
+/// close together, else many at a time.
+fn each_row(
     reader: &dyn Reader,
-    bal: BalId,
-    folder: FolderId,
+    space: Space,
+    (bal, folder): (BalId, FolderId),
     uids: &[Uid],
-) -> Result<Vec<(Uid, MetaRow)>, EngineError> {
-    let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
-    let mut found = Vec::with_capacity(uids.len());
-    let span = u64::from(last.0 - first.0) + 1;
+    look: &mut dyn FnMut(Uid, &[u8]) -> Result<bool, EngineError>,
+) -> Result<(), EngineError> {
+    let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(()) };
+    let span = u64::from(last.0.saturating_sub(first.0)) + 1;
     if uids.len() > 1 && span <= DENSE_SPAN * uids.len() as u64 {
         let from = keys::message(bal, folder, *first);
         let mut to = keys::message(bal, folder, *last);
         to.push(0);
         let mut wanted = uids.iter().peekable();
-        reader.scan(Space::Messages, &from, &to, Direction::Up, &mut |key, value| {
+        return reader.scan(space, &from, &to, Direction::Up, &mut |key, value| {
             let uid = keys::u32_at(key, keys::MESSAGE_UID_AT)
                 .ok_or_else(|| rows::damaged("a message key"))?;
             while wanted.next_if(|next| next.0 < uid).is_some() {}
-            if wanted.next_if(|next| next.0 == uid).is_some() {
-                found.push((Uid(uid), MetaRow::decode(value)?));
+            match wanted.next_if(|next| next.0 == uid) {
+                Some(uid) => look(*uid, value),
+                None => Ok(true),
             }
-            Ok(true)
-        })?;
-        return Ok(found);
+        });
     }
     for some in uids.chunks(MULTI_GET_MAX) {
         let keys: Vec<Vec<u8>> = some.iter().map(|uid| keys::message(bal, folder, *uid)).collect();
-        for (uid, row) in some.iter().zip(reader.get_many(Space::Messages, &keys)?) {
-            if let Some(row) = row {
-                found.push((*uid, MetaRow::decode(&row)?));
+        for (uid, row) in some.iter().zip(reader.get_many(space, &keys)?) {
+            if let Some(row) = row
+                && !look(*uid, &row)?
+            {
+                return Ok(());
             }
         }
+    }
+    Ok(())
+}
+
+/// The rows of these messages that exist.
+fn meta_rows(
+    reader: &dyn Reader,
+    at: (BalId, FolderId),
+    uids: &[Uid],
+) -> Result<Vec<(Uid, MetaRow)>, EngineError> {
+    let mut found = Vec::with_capacity(uids.len());
+    each_row(reader, Space::Messages, at, uids, &mut |uid, row| {
+        found.push((uid, MetaRow::decode(row)?));
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+/// The body rows of messages that exist, in the order of the UIDs.
+fn body_rows(
+    reader: &dyn Reader,
+    at: (BalId, FolderId),
+    messages: &[(Uid, MetaRow)],
+) -> Result<Vec<BodyRow>, EngineError> {
+    let uids: Vec<Uid> = messages.iter().map(|(uid, _)| *uid).collect();
+    let mut found = Vec::with_capacity(uids.len());
+    each_row(reader, Space::Bodies, at, &uids, &mut |_, row| {
+        found.push(BodyRow::decode(row)?);
+        Ok(true)
+    })?;
+    if found.len() < uids.len() {
+        return Err(rows::damaged("a message without its body row"));
     }
     Ok(found)
 }
@@ -87,7 +121,7 @@ fn body_row(
     uid: Uid,
 ) -> Result<BodyRow, EngineError> {
     match reader.get(Space::Bodies, &keys::message(bal, folder, uid))? {
-        Some(bytes) => rows::decode(&bytes, "a body row"),
+        Some(bytes) => BodyRow::decode(&bytes),
         None => Err(rows::damaged("a message without its body row")),
     }
 }
@@ -153,6 +187,24 @@ impl Store {
         })
     }
 
+    /// Shows where the octets of these messages are, those that exist, while `look` says so. The UIDs ascend.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub fn bodies(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        uids: &[Uid],
+        look: &mut dyn FnMut(BodyView<'_>) -> bool,
+    ) -> Result<(), StoreError> {
+        self.inner.read(|r| {
+            each_row(r, Space::Bodies, (bal, folder), uids, &mut |uid, row| {
+                Ok(look(rows::body_view(uid, row)?))
+            })
+        })
+    }
+
     /// What happened in a folder after `since`, from the BAL's change log.
     ///
     /// # Errors
@@ -194,7 +246,7 @@ impl Store {
             if Numbers::read(r, bal, folder)?.is_none() {
                 return Ok(Err(StoreError::UnknownFolder));
             }
-            let messages = meta_rows(r, bal, folder, &wanted)?;
+            let messages = meta_rows(r, (bal, folder), &wanted)?;
             Ok(Ok(Seen { edit, messages }))
         })?
     }
@@ -316,8 +368,8 @@ impl Store {
         }
         let validity = draft.validity(target, to);
         let mut steps = Vec::with_capacity(seen.messages.len());
-        for (uid, row) in &seen.messages {
-            let body = self.inner.read(|r| body_row(r, source, from, *uid))?;
+        let bodies = self.inner.read(|r| body_rows(r, (source, from), &seen.messages))?;
+        for ((uid, row), body) in seen.messages.iter().zip(bodies) {
             if what.mode == CarryMode::Move {
                 draft.vanish(source, from, *uid, (row, &body.digest));
             }
@@ -373,8 +425,8 @@ impl Store {
         }
         let mut draft: Draft = self.draft(Durability::Synced);
         draft.edits(bal, seen.edit);
-        for (uid, row) in &seen.messages {
-            let body = self.inner.read(|r| body_row(r, bal, folder, *uid))?;
+        let bodies = self.inner.read(|r| body_rows(r, (bal, folder), &seen.messages))?;
+        for ((uid, row), body) in seen.messages.iter().zip(bodies) {
             draft.vanish(bal, folder, *uid, (row, &body.digest));
         }
         let gone: Vec<Uid> = seen.messages.into_iter().map(|(uid, _)| uid).collect();
@@ -449,7 +501,7 @@ fn logged(
             LogKind::Changed => wanted.push(uid),
         }
     }
-    let rows = meta_rows(reader, bal, folder, &wanted)?;
+    let rows = meta_rows(reader, (bal, folder), &wanted)?;
     if rows.len() < wanted.len() {
         return Err(rows::damaged("a logged message"));
     }

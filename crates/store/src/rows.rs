@@ -2,7 +2,7 @@
 
 use crate::engine::EngineError;
 use crate::keys::UploadId;
-use crate::{Bal, BlobDigest, DomainRow, Flags, Lease, MessageMeta, NewQueueItem, SpecialUse};
+use crate::{Bal, BlobDigest, BodyView, DomainRow, Flags, Lease, MessageMeta, NewQueueItem, SpecialUse};
 use palombe_vocabulary::{
     BalAddress, BalId, BalKind, BalStatus, Domain, FolderId, ModSeq, Publication, Timestamp, Uid,
 };
@@ -153,6 +153,47 @@ pub(crate) struct BodyRow {
     pub(crate) digest: BlobDigest,
     pub(crate) blob_size: u64,
     pub(crate) email_id: [u8; 16],
+    /// What a list shows; it stands behind the postcard, so that rows without it read alike.
+    #[serde(skip)]
+    pub(crate) listing: Vec<u8>,
+}
+
+/// The same, read in place.
+#[derive(Deserialize)]
+struct BodyInPlace<'a> {
+    #[serde(borrow)]
+    prefix: &'a [u8],
+    digest: BlobDigest,
+    blob_size: u64,
+    email_id: [u8; 16],
+}
+
+impl BodyRow {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, EngineError> {
+        let mut out = encode(self)?;
+        out.extend_from_slice(&self.listing);
+        Ok(out)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<BodyRow, EngineError> {
+        let view = body_view(Uid(0), bytes)?;
+        Ok(BodyRow {
+            prefix: view.prefix.to_vec(),
+            digest: view.digest,
+            blob_size: view.blob_size,
+            email_id: view.email_id,
+            listing: view.listing.to_vec(),
+        })
+    }
+}
+
+pub(crate) fn body_view(uid: Uid, bytes: &[u8]) -> Result<BodyView<'_>, EngineError> {
+    let bad = || damaged("a body row");
+    let [VERSION, rest @ ..] = bytes else { return Err(bad()) };
+    let (body, listing) =
+        postcard::take_from_bytes::<BodyInPlace<'_>>(rest).map_err(|_| bad())?;
+    let BodyInPlace { prefix, digest, blob_size, email_id } = body;
+    Ok(BodyView { uid, prefix, digest, blob_size, email_id, listing })
 }
 
 /// What happened to a message in one batch.
@@ -291,6 +332,17 @@ mod tests {
             size: 1 << 40,
         };
         assert_eq!(MetaRow::decode(&meta.encode().unwrap()), Ok(meta));
+        let bare = BodyRow {
+            prefix: b"Received: x".to_vec(),
+            digest: BlobDigest([7; 32]),
+            blob_size: 300,
+            email_id: [9; 16],
+            listing: Vec::new(),
+        };
+        let listed = BodyRow { listing: b"(list)".to_vec(), ..bare.clone() };
+        for row in [bare, listed] {
+            assert_eq!(BodyRow::decode(&row.encode().unwrap()), Ok(row));
+        }
         let mut log = LogRow::new();
         let at = log.push(FolderId(4), LogKind::Vanished, Uid(5));
         assert_eq!(crate::keys::u32_at(&log.0, at), Some(5));

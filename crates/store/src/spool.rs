@@ -23,6 +23,7 @@ pub struct SpooledBlob {
     digest: BlobDigest,
     size: u64,
     octets: Option<Arc<Vec<u8>>>,
+    listing: Vec<u8>,
 }
 
 /// Where the octets are.
@@ -131,7 +132,8 @@ impl Spool {
             None
         };
         let digest = BlobDigest(*self.hasher.finalize().as_bytes());
-        Ok(SpooledBlob { upload: self.upload, digest, size: self.size, octets })
+        let listing = Vec::new();
+        Ok(SpooledBlob { upload: self.upload, digest, size: self.size, octets, listing })
     }
 }
 
@@ -144,6 +146,15 @@ impl SpooledBlob {
     /// Octets.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// What a list of messages shows of this one, kept beside each filed copy: opaque here.
+    pub fn with_listing(self, listing: Vec<u8>) -> SpooledBlob {
+        SpooledBlob { listing, ..self }
+    }
+
+    pub(crate) fn listing(&self) -> &[u8] {
+        &self.listing
     }
 
     pub(crate) fn upload(&self) -> UploadId {

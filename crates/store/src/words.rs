@@ -334,6 +334,23 @@ pub struct StoredMessage {
     pub email_id: String,
 }
 
+/// Where the octets of a filed message are, as a scan shows it: first `prefix`, then the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyView<'a> {
+    /// In its folder.
+    pub uid: Uid,
+    /// Trace header.
+    pub prefix: &'a [u8],
+    /// The body.
+    pub digest: BlobDigest,
+    /// Octets of the body.
+    pub blob_size: u64,
+    /// The same for every copy of this content (RFC 8474 EMAILID).
+    pub email_id: [u8; 16],
+    /// What came with [`crate::SpooledBlob::with_listing`].
+    pub listing: &'a [u8],
+}
+
 /// What happened in a folder since a modification sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {

@@ -6,7 +6,7 @@ use crate::error::{Failure, Gone, Stop};
 use crate::fetch::{Job, Piece, Plan, Shown};
 use crate::limits::BODY_PIECE_BYTES;
 use crate::reply::{DONE, Done};
-use crate::rows::Rows;
+use crate::rows::{Row, Rows};
 use crate::session::Session;
 use palombe_imap_proto::{FetchItem, FetchModifiers, Selector, SequenceSet};
 use palombe_store::Store;
@@ -53,7 +53,8 @@ pub(super) async fn fetch(
 async fn from_rows(session: &mut Session, plan: &Plan, rows: &Rows, indexes: &[usize]) -> Outcome {
     let mut expunged = false;
     for index in indexes {
-        let Some(row) = rows.get(*index).filter(|row| !row.is_hollow()) else {
+        let shown = |row: &Row<'_>| !row.is_hollow() || plan.tells_only_uids();
+        let Some(row) = rows.get(*index).filter(shown) else {
             expunged = true; // RFC 5530 EXPUNGEISSUED
             continue;
         };

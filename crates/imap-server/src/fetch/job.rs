@@ -1,19 +1,20 @@
 //! A FETCH that reads messages, in steps of the pool: each step reads a bounded number of messages and leaves bytes
 //! to write and bodies to stream.
 
-use super::envelope::{Form, write_body, write_envelope};
 use super::piece::{Piece, read_range};
 use super::preview::preview;
-use super::section::{Content, Source};
+use super::section::{Content, Source, Stored};
 use super::{Plan, Shown, write_start};
 use crate::error::Failure;
-use crate::limits::{BODY_INLINE_BYTES, BODY_PIECE_BYTES, JOB_BYTES, JOB_MESSAGES};
+use crate::limits::{BODY_INLINE_BYTES, BODY_PIECE_BYTES, JOB_BYTES, JOB_MESSAGES, TOGETHER_MAX};
 use crate::rows::{Row, Rows};
 use crate::selected::Selected;
 use palombe_imap_proto::{BinaryPart, FetchItem, Partial, Section, SectionText, Writer};
-use palombe_message::{Section as Which, TransferDecoder};
+use palombe_message::listing::{self, Form, TextSink};
+use palombe_message::{Listing, Section as Which, TransferDecoder};
 use palombe_store::{BlobDigest, FlagChange, Flags, MessageMeta, Store};
 use palombe_vocabulary::{BalId, FolderId, Uid};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,26 +84,44 @@ impl Job {
         if utf8 {
             out.writer.set_utf8();
         }
-        let rows = self.rows.clone();
         let mut handled = 0;
         while !self.is_done() && handled < JOB_MESSAGES && out.has_room() {
             if self.marks_seen && self.at >= self.marked_to {
                 break;
             }
-            let index = self.indexes[self.at];
-            self.at += 1;
-            handled += 1;
-            let Some(row) = rows.get(index) else { continue };
-            match store.message(self.bal, self.folder, row.uid())? {
-                Some(stored) => {
-                    let source = Source::open(store, stored)?;
-                    self.write_message(store, &mut out, (index + 1, &row), &source)?;
-                }
-                None => self.expunged = true, // RFC 5530 EXPUNGEISSUED
-            }
+            handled += self.some(store, &mut out)?;
         }
         out.cut();
         Ok(Step { pieces: out.pieces, seen })
+    }
+
+    /// The next messages, read together. Those for which there is no more room are left to the next turn.
+    fn some(&mut self, store: &Store, out: &mut Output) -> Result<usize, Failure> {
+        let rows = self.rows.clone();
+        let mut until = self.indexes.len().min(self.at + TOGETHER_MAX);
+        if self.marks_seen {
+            until = until.min(self.marked_to);
+        }
+        let indexes: Vec<usize> = self.indexes[self.at..until].to_vec();
+        let uids: Vec<Uid> = indexes.iter().map(|index| Uid(rows.uid(*index))).collect();
+        let mut places = Place::read(store, (self.bal, self.folder), &uids)?;
+        if self.plan.reads_structures() {
+            Place::read_structures(store, &mut places)?;
+        }
+        let mut places = places.into_iter().peekable();
+        let began = self.at;
+        for index in indexes {
+            if !out.has_room() {
+                break;
+            }
+            self.at += 1;
+            let Some(row) = rows.get(index) else { continue };
+            match places.next_if(|place| place.stored.uid == row.uid()) {
+                Some(place) => self.write_message(store, out, (index + 1, &row), place)?,
+                None => self.expunged = true, // RFC 5530 EXPUNGEISSUED
+            }
+        }
+        Ok(self.at - began)
     }
 
     /// Marks the next messages, together in one batch.
@@ -129,7 +148,7 @@ impl Job {
         store: &Store,
         out: &mut Output,
         (number, row): (usize, &Row<'_>),
-        source: &Source,
+        place: Place,
     ) -> Result<(), Failure> {
         let marked = self.marked.remove(&row.uid().0);
         let tell_flags = marked.is_some() && !self.plan.tells_flags();
@@ -140,9 +159,12 @@ impl Job {
             if i > 0 {
                 out.writer.raw(" ");
             }
-            if !plan.write_meta_item(&mut out.writer, item, &row) {
-                self.write_item(store, out, item, source)?;
+            if plan.write_meta_item(&mut out.writer, item, &row)
+                || place.write_item(store, out, item)?
+            {
+                continue;
             }
+            self.write_item(store, out, item, place.source(store)?)?;
         }
         if tell_flags {
             out.writer.raw(" ");
@@ -165,39 +187,32 @@ impl Job {
         match item {
             FetchItem::Envelope => {
                 out.writer.raw("ENVELOPE ");
-                write_envelope(&mut out.writer, &structure.envelope());
+                listing::write_envelope(&mut Sink(&mut out.writer), &structure.envelope());
             }
             FetchItem::Body => {
                 out.writer.raw("BODY ");
-                write_body(&mut out.writer, &structure.root, Form::Basic);
+                listing::write_body(&mut Sink(&mut out.writer), &structure.root, Form::Basic);
             }
             FetchItem::BodyStructure => {
                 out.writer.raw("BODYSTRUCTURE ");
-                write_body(&mut out.writer, &structure.root, Form::Extended);
-            }
-            FetchItem::Rfc822 => {
-                out.writer.raw("RFC822 ");
-                out.content(store, source, Content::Range(source.whole()), None)?;
+                listing::write_body(&mut Sink(&mut out.writer), &structure.root, Form::Extended);
             }
             FetchItem::Rfc822Header => {
                 out.writer.raw("RFC822.HEADER ");
                 let content = source.content(store, &section(Some(SectionText::Header)))?;
-                out.content(store, source, content, None)?;
+                out.content(store, &source.stored, content, None)?;
             }
             FetchItem::Rfc822Text => {
                 out.writer.raw("RFC822.TEXT ");
                 let content = source.content(store, &section(Some(SectionText::Text)))?;
-                out.content(store, source, content, None)?;
+                out.content(store, &source.stored, content, None)?;
             }
             FetchItem::Section { section, partial, .. } => {
                 write_section_name(&mut out.writer, section, *partial);
                 let content = source.content(store, section)?;
-                out.content(store, source, content, *partial)?;
+                out.content(store, &source.stored, content, *partial)?;
             }
             FetchItem::Binary(binary) => self.write_binary(store, out, binary, source)?,
-            FetchItem::EmailId => {
-                out.writer.raw("EMAILID (").raw(&source.stored.email_id).raw(")"); // RFC 8474 5.1
-            }
             FetchItem::Preview { .. } => {
                 let text = preview(store, source)?;
                 out.writer.raw("PREVIEW ").string(text.as_bytes());
@@ -228,7 +243,7 @@ impl Job {
                 out.writer.raw("NIL");
             }
             Binary::Identity(content) => {
-                out.content(store, source, content, binary.partial)?;
+                out.content(store, &source.stored, content, binary.partial)?;
             }
             Binary::Decoded { range, size, decoder } => {
                 let (skip, take) = slice(size, binary.partial);
@@ -279,6 +294,106 @@ impl Job {
         };
         let size = decoded_size(store, &source.stored.digest, range.clone(), decoder.clone())?;
         Ok(Binary::Decoded { range, size, decoder })
+    }
+}
+
+/// One message of those read together, opened as far as its items ask.
+struct Place {
+    stored: Stored,
+    listing: Vec<u8>,
+    structure: Option<Vec<u8>>,
+    source: OnceCell<Source>,
+}
+
+impl Place {
+    /// Those of the messages that exist.
+    fn read(
+        store: &Store,
+        (bal, folder): (BalId, FolderId),
+        uids: &[Uid],
+    ) -> Result<Vec<Place>, Failure> {
+        let mut places = Vec::with_capacity(uids.len());
+        store.bodies(bal, folder, uids, &mut |body| {
+            places.push(Place {
+                stored: Stored::from(body),
+                listing: body.listing.to_vec(),
+                structure: None,
+                source: OnceCell::new(),
+            });
+            true
+        })?;
+        Ok(places)
+    }
+
+    fn read_structures(store: &Store, places: &mut [Place]) -> Result<(), Failure> {
+        let digests: Vec<BlobDigest> = places.iter().map(|place| place.stored.digest).collect();
+        for (place, structure) in places.iter_mut().zip(store.structures(&digests)?) {
+            place.structure = Some(structure);
+        }
+        Ok(())
+    }
+
+    /// What needs no structure; false for other items.
+    fn write_item(
+        &self,
+        store: &Store,
+        out: &mut Output,
+        item: &FetchItem,
+    ) -> Result<bool, Failure> {
+        match item {
+            FetchItem::Envelope | FetchItem::BodyStructure => {
+                let Some(listing) = Listing::decode(&self.listing) else { return Ok(false) };
+                if *item == FetchItem::Envelope {
+                    out.writer.raw("ENVELOPE ").raw(listing.envelope);
+                } else {
+                    out.writer.raw("BODYSTRUCTURE ").raw(listing.body_structure);
+                }
+            }
+            FetchItem::EmailId => {
+                // RFC 8474 5.1
+                out.writer.raw("EMAILID (").raw(&self.stored.email_id()).raw(")");
+            }
+            FetchItem::Rfc822 => {
+                out.writer.raw("RFC822 ");
+                out.content(store, &self.stored, Content::Range(self.stored.whole()), None)?;
+            }
+            FetchItem::Section { section, partial, .. } if is_whole(section) => {
+                write_section_name(&mut out.writer, section, *partial);
+                let whole = Content::Range(self.stored.whole());
+                out.content(store, &self.stored, whole, *partial)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn source(&self, store: &Store) -> Result<&Source, Failure> {
+        if let Some(source) = self.source.get() {
+            return Ok(source);
+        }
+        let source = match &self.structure {
+            Some(encoded) => Source::decode(self.stored.clone(), encoded)?,
+            None => Source::read(store, self.stored.clone())?,
+        };
+        Ok(self.source.get_or_init(|| source))
+    }
+}
+
+/// `BODY[]`
+pub(super) fn is_whole(section: &Section) -> bool {
+    section.part.is_empty() && section.text.is_none()
+}
+
+/// The response writer as a place for ENVELOPE and BODYSTRUCTURE.
+struct Sink<'a>(&'a mut Writer);
+
+impl TextSink for Sink<'_> {
+    fn raw(&mut self, text: &str) {
+        self.0.raw(text);
+    }
+
+    fn string(&mut self, octets: &[u8]) {
+        self.0.string(octets);
     }
 }
 
@@ -344,7 +459,7 @@ impl Output {
     fn content(
         &mut self,
         store: &Store,
-        source: &Source,
+        stored: &Stored,
         content: Content,
         partial: Option<Partial>,
     ) -> Result<(), Failure> {
@@ -364,18 +479,18 @@ impl Output {
                 let (offset, length) = slice(range.end - range.start, partial);
                 self.writer.literal_header(length);
                 let start = range.start + offset;
-                self.octets(store, source, start..start + length)
+                self.octets(store, stored, start..start + length)
             }
         }
     }
 
     /// Octets of the message as the client sees it: first of the prefix, then of the body.
-    fn octets(&mut self, store: &Store, source: &Source, range: Range<u64>) -> Result<(), Failure> {
-        let prefix = &source.stored.prefix;
+    fn octets(&mut self, store: &Store, stored: &Stored, range: Range<u64>) -> Result<(), Failure> {
+        let prefix = &stored.prefix;
         let border = prefix.len() as u64;
         let place = |at: u64| usize::try_from(at.min(border)).unwrap_or(prefix.len());
         self.writer.octets(&prefix[place(range.start)..place(range.end)]);
-        let digest = source.stored.digest;
+        let digest = stored.digest;
         let range = range.start.max(border) - border..range.end.max(border) - border;
         self.push(store, Piece::Blob { digest, range })
     }

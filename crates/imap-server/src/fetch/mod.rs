@@ -1,6 +1,5 @@
 //! From stored messages to FETCH responses.
 
-mod envelope;
 mod job;
 mod piece;
 mod preview;
@@ -8,7 +7,7 @@ mod section;
 
 pub(crate) use job::Job;
 pub(crate) use piece::{Piece, read_range};
-pub(crate) use section::Source;
+pub(crate) use section::{Source, Stored};
 
 use crate::command::{SYSTEM, flag_names};
 use crate::rows::{Row, Rows};
@@ -92,6 +91,16 @@ impl Plan {
         !self.items.iter().all(is_meta)
     }
 
+    /// Whether most messages need their structure: what their row and their listing do not tell.
+    fn reads_structures(&self) -> bool {
+        use FetchItem::{BodyStructure, EmailId, Envelope, Rfc822};
+        !self.items.iter().all(|item| match item {
+            Envelope | BodyStructure | EmailId | Rfc822 => true,
+            FetchItem::Section { section, .. } => job::is_whole(section),
+            other => is_meta(other),
+        })
+    }
+
     /// Whether it implies `\Seen` (RFC 9051 6.4.5).
     pub(crate) fn sets_seen(&self) -> bool {
         self.items.iter().any(|item| match item {
@@ -100,6 +109,11 @@ impl Plan {
             FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
             _ => false,
         })
+    }
+
+    /// Known even of messages that were gone before their rows were read.
+    pub(crate) fn tells_only_uids(&self) -> bool {
+        self.items.iter().all(|item| *item == FetchItem::Uid)
     }
 
     pub(crate) fn tells_flags(&self) -> bool {

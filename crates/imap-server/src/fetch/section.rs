@@ -7,12 +7,62 @@ use crate::limits::NESTED_HEADER_BYTES_MAX;
 use palombe_imap_proto::{HeaderFields, Section, SectionText};
 use palombe_message::header::{Select, select};
 use palombe_message::{Section as Which, Structure};
-use palombe_store::{Store, StoredMessage};
+use palombe_store::{BlobDigest, BodyView, Store};
+use palombe_vocabulary::{BalId, FolderId, Uid};
 use std::ops::Range;
+
+/// Where the octets of a message are: first `prefix`, then the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) uid: Uid,
+    pub(crate) prefix: Vec<u8>,
+    pub(crate) digest: BlobDigest,
+    pub(crate) blob_size: u64,
+    email_id: [u8; 16],
+}
+
+impl From<BodyView<'_>> for Stored {
+    fn from(body: BodyView<'_>) -> Self {
+        Stored {
+            uid: body.uid,
+            prefix: body.prefix.to_vec(),
+            digest: body.digest,
+            blob_size: body.blob_size,
+            email_id: body.email_id,
+        }
+    }
+}
+
+impl Stored {
+    /// The message, if it is still there.
+    pub(crate) fn find(
+        store: &Store,
+        bal: BalId,
+        folder: FolderId,
+        uid: Uid,
+    ) -> Result<Option<Stored>, Failure> {
+        let mut found = None;
+        store.bodies(bal, folder, &[uid], &mut |body| {
+            found = Some(Stored::from(body));
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// The whole message.
+    pub(crate) fn whole(&self) -> Range<u64> {
+        0..self.prefix.len() as u64 + self.blob_size
+    }
+
+    /// RFC 8474 4.2, hexadecimal.
+    pub(crate) fn email_id(&self) -> String {
+        self.email_id.iter().map(|octet| format!("{octet:02x}")).collect()
+    }
+}
 
 /// A stored message with its structure.
 pub(crate) struct Source {
-    pub(crate) stored: StoredMessage,
+    pub(crate) stored: Stored,
     pub(crate) structure: Structure,
 }
 
@@ -28,9 +78,14 @@ pub(crate) enum Content {
 }
 
 impl Source {
-    pub(crate) fn open(store: &Store, stored: StoredMessage) -> Result<Self, Failure> {
-        let structure = Structure::decode(&store.structure(&stored.digest)?)?;
-        Ok(Source { stored, structure })
+    pub(crate) fn read(store: &Store, stored: Stored) -> Result<Self, Failure> {
+        let encoded = store.structure(&stored.digest)?;
+        Source::decode(stored, &encoded)
+    }
+
+    /// With its structure read already.
+    pub(crate) fn decode(stored: Stored, encoded: &[u8]) -> Result<Self, Failure> {
+        Ok(Source { stored, structure: Structure::decode(encoded)? })
     }
 
     fn prefix_len(&self) -> u64 {
@@ -45,7 +100,7 @@ impl Source {
 
     /// The whole message.
     pub(crate) fn whole(&self) -> Range<u64> {
-        0..self.prefix_len() + self.stored.blob_size
+        self.stored.whole()
     }
 
     /// The message's header, prefix included.

@@ -2,7 +2,7 @@
 
 use super::{Criteria, Key, Leaf, What};
 use crate::error::Failure;
-use crate::fetch::Source;
+use crate::fetch::{Source, Stored};
 use crate::limits::{SEARCH_PART_BYTES_MAX, SEARCH_SLICE};
 use crate::rows::{Row, Rows};
 use palombe_imap_proto::Day;
@@ -189,7 +189,7 @@ impl What {
         Ok(match self {
             What::Header { name, text } => header::search(message.header()?, name, text),
             What::EmailId(id) => {
-                message.source()?.is_some_and(|(source, _)| source.stored.email_id == *id)
+                message.source()?.is_some_and(|(source, _)| source.stored.email_id() == *id)
             }
             What::SentBefore(day) => message.sent()?.is_some_and(|sent| sent < *day),
             What::SentOn(day) => message.sent()?.is_some_and(|sent| sent == *day),
@@ -220,10 +220,10 @@ impl Message<'_> {
             return Ok(source.as_ref());
         }
         let Some((store, bal, folder)) = self.store else { return Ok(None) };
-        let source = match store.message(bal, folder, self.row.row.uid())? {
+        let source = match Stored::find(store, bal, folder, self.row.row.uid())? {
             None => None,
             Some(stored) => {
-                let source = Source::open(store, stored)?;
+                let source = Source::read(store, stored)?;
                 let header = source.header(store)?;
                 Some((source, header))
             }
