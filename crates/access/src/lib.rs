@@ -28,8 +28,8 @@ pub use sharing::{OpenFolder, SharedBal};
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// Successful verifications remembered, so that a client that polls does not pay Argon2id each time.
 pub const REMEMBERED_MAX: usize = 4096;
-/// How long a successful verification is remembered.
-pub const REMEMBERED_SECS: i64 = 300;
+/// How long a successful verification is remembered after its last use: longer than software waits between two polls.
+pub const REMEMBERED_SECS: i64 = 1800;
 
 /// Why a BAL was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -154,16 +154,49 @@ impl Access {
         }
     }
 
-    fn verify(&self, hash: &str, password: &Secret<String>, now: Timestamp) -> bool {
-        // The stored hash is part of the key: a changed password forgets the old one at once.
-        let key = *blake3::Hasher::new_keyed(&self.key)
+    /// Opens the BAL at once for a pair that succeeded a short time ago, when nothing is to be written about it.
+    /// Memory only, no Argon2id: for a caller that may not block. `None` says nothing about the pair: ask
+    /// [`Access::authenticate_password`].
+    pub fn authenticate_remembered(
+        &self,
+        login: &str,
+        password: &Secret<String>,
+        now: Timestamp,
+    ) -> Option<OpenBal> {
+        if password.expose().len() > PASSWORD_BYTES_MAX {
+            return None;
+        }
+        let bal = self.store.bal_by_address(&login.parse().ok()?).ok()??;
+        let hash = bal.password_hash.as_deref()?;
+        let known = self.is_remembered(&self.key_of(hash, password), now);
+        let open = known && bal.status == BalStatus::Active && bal.auth_is_noted(now);
+        open.then(|| self.open(bal).ok()).flatten()
+    }
+
+    /// The stored hash is part of the key: a changed password forgets the old one at once.
+    fn key_of(&self, hash: &str, password: &Secret<String>) -> [u8; 32] {
+        *blake3::Hasher::new_keyed(&self.key)
             .update(&(hash.len() as u64).to_le_bytes())
             .update(hash.as_bytes())
             .update(password.expose().as_bytes())
             .finalize()
-            .as_bytes();
-        let fresh = |at: &Timestamp| (0..REMEMBERED_SECS * 1000).contains(&now.millis_since(*at));
-        if self.remembered.lock().get(&key).is_some_and(fresh) {
+            .as_bytes()
+    }
+
+    /// A pair that goes on being used goes on being remembered.
+    fn is_remembered(&self, key: &[u8; 32], now: Timestamp) -> bool {
+        match self.remembered.lock().get_mut(key) {
+            Some(at) if is_fresh(*at, now) => {
+                *at = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn verify(&self, hash: &str, password: &Secret<String>, now: Timestamp) -> bool {
+        let key = self.key_of(hash, password);
+        if self.is_remembered(&key, now) {
             return true;
         }
         if !password::verify(hash, password) {
@@ -171,7 +204,7 @@ impl Access {
         }
         let mut remembered = self.remembered.lock();
         if remembered.len() >= REMEMBERED_MAX {
-            remembered.retain(|_, at| fresh(at));
+            remembered.retain(|_, at| is_fresh(*at, now));
         }
         if remembered.len() < REMEMBERED_MAX {
             remembered.insert(key, now);
@@ -192,4 +225,8 @@ impl Access {
         let delegations = self.delegations(bal.id)?.into();
         Ok(OpenBal { id: bal.id, address: bal.address, kind: bal.kind, delegations })
     }
+}
+
+fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    (0..REMEMBERED_SECS * 1000).contains(&now.millis_since(at))
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Octets read from a client at a time.
-pub const READ_BYTES: usize = 8 * 1024;
+/// Octets read from a client at a time, on the stack.
+pub const READ_BYTES: usize = 16 * 1024;
 /// Responses waiting before they are written out.
 pub const FLUSH_BYTES: usize = 32 * 1024;
 /// Octets of a body read from the store at a time.

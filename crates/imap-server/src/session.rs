@@ -5,7 +5,7 @@
 
 use crate::command;
 use crate::error::{Failure, Gone, Stop};
-use crate::limits::{BAL_CHECK_PERIOD, COMPRESSED_SESSIONS_MAX, READ_BYTES};
+use crate::limits::{BAL_CHECK_PERIOD, COMPRESSED_SESSIONS_MAX};
 use crate::metrics::{Metrics, Present, count};
 use crate::reply::{self, Done, Verdict};
 use crate::rows::{Last, Rows, Tables, Wants};
@@ -89,8 +89,8 @@ impl ImapServer {
         count(&self.metrics.connections);
         let present = Present::new(&self.metrics, |m| &m.connections_open);
         let wire = Wire::new(stream, self.settings.stall_timeout, self.metrics.clone());
-        let mut session = Session::new(self.clone(), wire, peer, session);
-        let end = session.run(entry, over_limit).await;
+        let mut session = Box::new(Session::new(self.clone(), wire, peer, session));
+        let end = Box::pin(session.run(entry, over_limit)).await;
         match end {
             Gone::Stalled | Gone::Autologout => count(&self.metrics.stalls),
             Gone::Flood | Gone::LoginFailures | Gone::Compression => {
@@ -221,7 +221,8 @@ impl Session {
     async fn run(&mut self, entry: Entry, over_limit: bool) -> Gone {
         if entry == Entry::ImplicitTls {
             let Some(config) = (self.server.house.tls)() else { return Gone::Tls };
-            if self.wire.start_tls(config, self.server.settings.tls_timeout).await.is_err() {
+            let handshake = self.wire.start_tls(config, self.server.settings.tls_timeout);
+            if Box::pin(handshake).await.is_err() {
                 return Gone::Tls;
             }
         }
@@ -236,19 +237,19 @@ impl Session {
             self.server.settings.hostname
         );
         self.wire.out.untagged(greeting);
-        let mut buffer = vec![0; READ_BYTES];
         loop {
             if let Err(gone) = self.wire.flush().await {
                 return gone;
             }
-            let read = match self.next_bytes(&mut buffer).await {
-                Ok(read) => read,
+            let input = match self.next_bytes().await {
+                Ok(input) => input,
                 Err(gone) => return gone,
             };
-            match self.take_input(&buffer[..read]).await {
+            // Commands live in a box of their own: a session that waits keeps no room for them.
+            match Box::pin(self.take_input(&input)).await {
                 Ok(Next::Go) => {}
                 Ok(Next::StartTls(config)) => {
-                    if let Err(gone) = self.start_tls(config).await {
+                    if let Err(gone) = Box::pin(self.start_tls(config)).await {
                         return gone;
                     }
                 }
@@ -270,17 +271,18 @@ impl Session {
     }
 
     /// Waits for the client; meanwhile tells an idling one what happens.
-    async fn next_bytes(&mut self, buffer: &mut [u8]) -> Result<usize, Gone> {
+    async fn next_bytes(&mut self) -> Result<Vec<u8>, Gone> {
         let deadline = self.input_deadline();
+        self.wire.rest();
         loop {
             tokio::select! {
                 biased;
-                read = self.wire.read(buffer) => return read,
+                read = self.wire.read() => return read,
                 () = woken(&mut self.stage, &self.pending) => {}
                 () = self.server.house.shutdown.wait() => return Err(Gone::Shutdown),
                 () = tokio::time::sleep_until(deadline) => return Err(self.overdue()),
             }
-            self.refresh().await.or_else(|stop| match stop {
+            Box::pin(self.refresh()).await.or_else(|stop| match stop {
                 Stop::Gone(gone) => Err(gone),
                 Stop::Failure(_) => Ok(()), // told at the next wake
             })?;
@@ -548,5 +550,23 @@ impl Session {
             () = tokio::time::sleep(time) => {}
             () = self.server.house.shutdown.wait() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_session_that_waits_is_small() {
+        let running = size_of_future(|session: &'static mut Session| {
+            session.run(Entry::ImplicitTls, false)
+        });
+        let whole = running + size_of::<Session>();
+        assert!(whole < 4096, "{running} and {} octets", size_of::<Session>());
     }
 }

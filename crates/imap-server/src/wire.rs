@@ -1,15 +1,19 @@
 //! The client's side of a session: its stream and the responses on their way to it.
 
 use crate::error::Gone;
-use crate::limits::FLUSH_BYTES;
+use crate::limits::{FLUSH_BYTES, READ_BYTES};
 use crate::metrics::Metrics;
 use crate::packing::Packing;
 use palombe_driver::Stream;
 use palombe_imap_proto::Writer;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) struct Wire {
@@ -30,23 +34,44 @@ impl Wire {
         self.stream.as_ref().is_some_and(Stream::is_tls)
     }
 
-    /// Cancel-safe.
-    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Gone> {
+    /// What the client sends next. Cancel-safe. The buffer lives while octets are copied: a session that waits has
+    /// none.
+    pub(crate) async fn read(&mut self) -> Result<Vec<u8>, Gone> {
         let Some(stream) = &mut self.stream else { return Err(Gone::Closed) };
         let Some(packing) = &mut self.packing else {
-            return match stream.read(buffer).await {
-                Ok(0) | Err(_) => Err(Gone::Closed),
-                Ok(read) => Ok(read),
-            };
+            let mut stream = Pin::new(stream);
+            return poll_fn(|cx| {
+                let mut space = [MaybeUninit::uninit(); READ_BYTES];
+                let mut buffer = ReadBuf::uninit(&mut space);
+                Poll::Ready(match ready!(stream.as_mut().poll_read(cx, &mut buffer)) {
+                    Ok(()) if !buffer.filled().is_empty() => Ok(buffer.filled().to_vec()),
+                    _ => Err(Gone::Closed),
+                })
+            })
+            .await;
         };
         loop {
-            let unpacked = packing.unpack(buffer)?;
+            let mut buffer = vec![0; READ_BYTES];
+            let unpacked = packing.unpack(&mut buffer)?;
             if unpacked > 0 {
-                return Ok(unpacked);
+                buffer.truncate(unpacked);
+                return Ok(buffer);
             }
+            drop(buffer);
             match stream.read(packing.room()).await {
                 Ok(0) | Err(_) => return Err(Gone::Closed),
                 Ok(read) => packing.filled(read),
+            }
+        }
+    }
+
+    /// Before a wait: gives back what the last responses needed.
+    pub(crate) fn rest(&mut self) {
+        if self.out.is_empty() {
+            let utf8 = self.out.utf8();
+            self.out = Writer::default();
+            if utf8 {
+                self.out.set_utf8();
             }
         }
     }

@@ -63,6 +63,13 @@ impl Directory {
     }
 }
 
+impl Bal {
+    /// Whether an authentication at this instant needs no note of its own.
+    pub fn auth_is_noted(&self, at: Timestamp) -> bool {
+        self.last_auth_at.is_some_and(|last| at.millis_since(last) < LAST_AUTH_EVERY_SECS * 1000)
+    }
+}
+
 impl Store {
     /// Whoever changes the directory holds this. A change whose write failed may be on disk all the same once the
     /// engine is opened again: then everything is read again first.
@@ -275,9 +282,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownBal`], or the engine's.
     pub fn bal_authenticated(&self, id: BalId, at: Timestamp) -> Result<(), StoreError> {
-        let last = self.inner.directory.read().by_id(id).and_then(|b| b.last_auth_at);
-        let fresh = |last: Timestamp| at.millis_since(last) < LAST_AUTH_EVERY_SECS * 1000;
-        if last.is_some_and(fresh) {
+        if self.inner.directory.read().by_id(id).is_some_and(|bal| bal.auth_is_noted(at)) {
             return Ok(());
         }
         self.change_bal(id, Durability::Relaxed, |bal| bal.last_auth_at = Some(at))

@@ -128,6 +128,13 @@ pub(crate) fn server(
         // time.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+    } else {
+        // A client that comes again with a ticket (RFC 8446 2.2, RFC 5077) costs no signature, and nothing is kept
+        // for one that does not. The keys change by themselves and live in this process only.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()
+            .map_err(|e| TrustError::Tls(e.to_string()))?;
+        config.send_tls13_tickets = 1;
     }
     Ok(Arc::new(config))
 }

@@ -7,7 +7,7 @@ use crate::metrics::count;
 use crate::reply::Done;
 use crate::session::{Account, Pending, Session, Stage};
 use base64::Engine;
-use palombe_access::AccessError;
+use palombe_access::{AccessError, OpenBal};
 use palombe_driver::PoolBusy;
 use palombe_vocabulary::Secret;
 use tokio::time::Instant;
@@ -78,13 +78,12 @@ pub(super) async fn login(
 
 async fn open(session: &mut Session, mut login: String, password: Secret<String>) -> Outcome {
     let now = palombe_driver::now();
-    let asked = login.clone();
-    let verifying = session.server.verifying.clone();
-    let turn = verifying.acquire_owned().await.map_err(|_| Failure::Busy(PoolBusy::Closed))?;
-    let outcome = session
-        .in_pool(move |house| Ok(house.access.authenticate_password(&asked, &password, now)?))
-        .await;
-    drop(turn);
+    let house = session.server.house.clone();
+    // A client that polls pays neither Argon2id nor a turn in the pool.
+    let outcome = match house.access.authenticate_remembered(&login, &password, now) {
+        Some(open) => Ok(open),
+        None => verify(session, login.clone(), password).await,
+    };
     login.zeroize();
     match outcome {
         Ok(open) => {
@@ -104,6 +103,19 @@ async fn open(session: &mut Session, mut login: String, password: Secret<String>
         }
         Err(other) => Err(other),
     }
+}
+
+async fn verify(
+    session: &Session,
+    login: String,
+    password: Secret<String>,
+) -> Result<OpenBal, Stop> {
+    let now = palombe_driver::now();
+    let verifying = session.server.verifying.clone();
+    let _turn = verifying.acquire_owned().await.map_err(|_| Failure::Busy(PoolBusy::Closed))?;
+    session
+        .in_pool(move |house| Ok(house.access.authenticate_password(&login, &password, now)?))
+        .await
 }
 
 /// A failed login costs the client time that doubles, then its connection.
