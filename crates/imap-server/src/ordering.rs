@@ -2,7 +2,7 @@
 //! structure, never from bodies.
 
 use crate::error::Failure;
-use crate::fetch::Source;
+use crate::fetch::{Source, Stored};
 use crate::limits::{ORDER_BYTES_MAX, ORDER_KEY_BYTES_MAX, ORDER_MESSAGES_MAX, SEARCH_SLICE};
 use crate::rows::{Row, Rows};
 use palombe_imap_proto::{SortCriterion, SortKey};
@@ -82,9 +82,9 @@ impl<K: Key> Gather<K> {
             let index = self.indexes[self.at];
             self.at += 1;
             let Some(row) = self.rows.get(index) else { continue };
-            match store.message(self.folder.0, self.folder.1, row.uid())? {
+            match Stored::find(store, self.folder.0, self.folder.1, row.uid())? {
                 Some(stored) => {
-                    let key = read(&row, &Source::open(store, stored)?);
+                    let key = read(&row, &Source::read(store, stored)?);
                     self.keep(index, key)?;
                 }
                 None => self.expunged = true,
