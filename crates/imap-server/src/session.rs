@@ -563,9 +563,8 @@ mod tests {
 
     #[test]
     fn a_session_that_waits_is_small() {
-        let running = size_of_future(|session: &'static mut Session| {
-            session.run(Entry::ImplicitTls, false)
-        });
+        let running =
+            size_of_future(|session: &'static mut Session| session.run(Entry::ImplicitTls, false));
         let whole = running + size_of::<Session>();
         assert!(whole < 4096, "{running} and {} octets", size_of::<Session>());
     }

@@ -24,11 +24,27 @@ enum Op {
     Noop(usize),
     Select(usize),
     /// Session, pick, how many, mode, flags, silent, by UID.
-    Store { at: usize, pick: usize, many: usize, mode: u8, flags: u8, silent: bool, by_uid: bool },
-    Fetch { at: usize, pick: usize, many: usize, by_uid: bool },
+    Store {
+        at: usize,
+        pick: usize,
+        many: usize,
+        mode: u8,
+        flags: u8,
+        silent: bool,
+        by_uid: bool,
+    },
+    Fetch {
+        at: usize,
+        pick: usize,
+        many: usize,
+        by_uid: bool,
+    },
     Search(usize),
     Expunge(usize),
-    Move { at: usize, pick: usize },
+    Move {
+        at: usize,
+        pick: usize,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -203,8 +219,7 @@ impl<'a> Run<'a> {
         let name = format!("F{case}");
         let now = palombe_driver::now();
         let folder = world.store.folder_create(world.bal, &name, None, now).unwrap();
-        let mut run =
-            Run { world, folder, name, truth: Truth::default(), sessions: Vec::new() };
+        let mut run = Run { world, folder, name, truth: Truth::default(), sessions: Vec::new() };
         for number in 0..SESSIONS {
             let mut client = world.connect().await;
             client.line().await;

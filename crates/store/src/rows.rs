@@ -2,7 +2,9 @@
 
 use crate::engine::EngineError;
 use crate::keys::UploadId;
-use crate::{Bal, BlobDigest, BodyView, DomainRow, Flags, Lease, MessageMeta, NewQueueItem, SpecialUse};
+use crate::{
+    Bal, BlobDigest, BodyView, DomainRow, Flags, Lease, MessageMeta, NewQueueItem, SpecialUse,
+};
 use palombe_vocabulary::{
     BalAddress, BalId, BalKind, BalStatus, Domain, FolderId, ModSeq, Publication, Timestamp, Uid,
 };
@@ -190,8 +192,7 @@ impl BodyRow {
 pub(crate) fn body_view(uid: Uid, bytes: &[u8]) -> Result<BodyView<'_>, EngineError> {
     let bad = || damaged("a body row");
     let [VERSION, rest @ ..] = bytes else { return Err(bad()) };
-    let (body, listing) =
-        postcard::take_from_bytes::<BodyInPlace<'_>>(rest).map_err(|_| bad())?;
+    let (body, listing) = postcard::take_from_bytes::<BodyInPlace<'_>>(rest).map_err(|_| bad())?;
     let BodyInPlace { prefix, digest, blob_size, email_id } = body;
     Ok(BodyView { uid, prefix, digest, blob_size, email_id, listing })
 }
