@@ -11,6 +11,7 @@ use palombe_smtp_sender::{
 };
 use palombe_smtp_server::{Service, Settings, SmtpServer};
 use palombe_trust::ClientAuth;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time that open connections have to end after shutdown is requested.
@@ -117,7 +118,7 @@ async fn imap(
             pool: house.pool.clone(),
             bus: house.bus.clone(),
             shutdown: house.shutdown.clone(),
-            tls: std::sync::Arc::new(move || Some(tls.clone())),
+            tls: Arc::new(move || Some(tls.clone())),
         },
         palombe_imap_server::Settings {
             hostname: config.raw.server.hostname.clone(),
@@ -197,6 +198,10 @@ fn sender(
         queue: house.delivery.clone(),
         space: house.trust.clone(),
         tls: house.trust.client_tls(&config.identity)?,
+        renewals: {
+            let identity = config.identity.clone();
+            Arc::new(move || identity.renewals())
+        },
         pool: house.pool.clone(),
         bus: house.bus.clone(),
         shutdown: house.shutdown.clone(),

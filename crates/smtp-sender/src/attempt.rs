@@ -181,6 +181,7 @@ impl<Q: Queue, S: Space> Shared<Q, S> {
     fn may_serve_on(&self, link: &Link<S>) -> bool {
         link.sent < self.settings.messages_per_connection_max
             && link.opened.elapsed() < self.settings.connection_age_max
+            && link.renewal == (self.dialer.renewals)()
     }
 
     fn put_back(&self, link: Link<S>) {

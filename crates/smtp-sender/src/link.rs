@@ -77,6 +77,8 @@ pub struct Dialer {
     pub hostname: String,
     /// Our certificate.
     pub tls: Arc<ClientConfig>,
+    /// How often it was renewed.
+    pub renewals: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Waits.
     pub timeouts: Timeouts,
 }
@@ -96,6 +98,8 @@ pub struct Link<S: Space> {
     pub sent: u32,
     /// Since when.
     pub opened: Instant,
+    /// The certificate that we showed, by its number.
+    pub renewal: u64,
 }
 
 /// Bytes and replies.
@@ -117,7 +121,7 @@ impl Dialer {
         address: SocketAddr,
         domain: &Domain,
     ) -> Result<Link<S>, LinkError> {
-        let session = session_id();
+        let (session, renewal) = (session_id(), (self.renewals)());
         let stream = connect(address, self.timeouts.connect).await?;
         let mut wire = Wire::new(stream);
         let greeting = wire.reply("the connection", self.timeouts.greeting).await?;
@@ -148,6 +152,7 @@ impl Dialer {
             session,
             sent: 0,
             opened: Instant::now(),
+            renewal,
         })
     }
 

@@ -32,6 +32,8 @@ pub struct SenderParts<Q, S> {
     pub space: S,
     /// Our certificate: `TrustState::client_tls`.
     pub tls: Arc<ClientConfig>,
+    /// How often our certificate was renewed; links that showed an older one are not used again.
+    pub renewals: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// For the synchronous house.
     pub pool: Pool,
     /// For the wakes of the queue.
@@ -55,12 +57,13 @@ impl Sender {
     /// The resolver cannot be set up.
     pub fn start<Q: Queue, S: Space>(parts: SenderParts<Q, S>) -> Result<Sender, RouteError> {
         let metrics = Arc::new(SenderMetrics::default());
-        let SenderParts { settings, queue, space, tls, pool, bus, shutdown } = parts;
+        let SenderParts { settings, queue, space, tls, renewals, pool, bus, shutdown } = parts;
         let shared = Shared {
             router: Router::new(&settings)?,
             dialer: Dialer {
                 hostname: settings.hostname.clone(),
                 tls,
+                renewals,
                 timeouts: settings.timeouts,
             },
             links: IdleLinks::new(

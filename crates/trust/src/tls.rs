@@ -23,6 +23,7 @@ use rustls::{
 };
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Whether a server asks its peers for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub enum ClientAuth {
 #[derive(Clone)]
 pub struct TlsIdentity {
     key: Arc<ArcSwap<CertifiedKey>>,
+    renewals: Arc<AtomicU64>,
 }
 
 impl TlsIdentity {
@@ -58,12 +60,18 @@ impl TlsIdentity {
             .map_err(|e| TrustError::Identity(format!("the private key: {e}")))?;
         let key = CertifiedKey::from_der(chain, key, &provider())
             .map_err(|e| TrustError::Identity(e.to_string()))?;
-        Ok(TlsIdentity { key: Arc::new(ArcSwap::from_pointee(key)) })
+        Ok(TlsIdentity { key: Arc::new(ArcSwap::from_pointee(key)), renewals: Arc::default() })
     }
 
     /// Every handshake from now on shows `other`'s certificate; connections under way go on.
     pub fn renew(&self, other: &TlsIdentity) {
         self.key.store(other.key.load_full());
+        self.renewals.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often it was renewed: a kept connection that began under another number shows an older certificate.
+    pub fn renewals(&self) -> u64 {
+        self.renewals.load(Ordering::Acquire)
     }
 
     /// Our own leaf, DER.

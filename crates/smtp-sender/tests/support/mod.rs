@@ -260,6 +260,7 @@ impl House {
             queue: queue.clone(),
             space: space.clone(),
             tls,
+            renewals: Arc::new(|| 0),
             pool: Pool::new(4, 100),
             bus: bus.clone(),
             shutdown,
