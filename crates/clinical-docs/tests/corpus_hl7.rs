@@ -22,6 +22,11 @@ fn every_sample_is_read_and_written_again() {
     assert_eq!(samples.len(), 29);
     let (mut requests, mut acks, mut zams) = (0, 0, 0);
     for (name, bytes) in &samples {
+        if name.starts_with("drimbox") {
+            // A field of this one goes on in the next segment, which then has no name.
+            assert!(Message::parse(bytes, &Limits::default()).is_err());
+            continue;
+        }
         let message = read(name, bytes);
         if message.first("MSH", 18, 1) != "8859/1" {
             let written = String::from_utf8(message.encode()).unwrap();
@@ -47,10 +52,6 @@ fn every_sample_is_read_and_written_again() {
                 zams += 1;
             }
             "ADT" => {}
-            // Not of these profiles: the document stands bare in OBX-5.
-            _ if name.starts_with("drimbox") => {
-                assert!(parse_request(&message, &Limits::default()).is_err());
-            }
             _ => {
                 let request = parse_request(&message, &Limits::default());
                 let request = request.unwrap_or_else(|e| panic!("{name}: {e}"));
