@@ -93,6 +93,10 @@ pub enum Command {
         set: SequenceSet,
         to: Mailbox,
     },
+    /// RFC 4314.
+    Acl(crate::AclCommand),
+    /// RFC 9208.
+    Quota(crate::QuotaCommand),
     /// RFC 2971. What the client says of itself is untrusted text.
     Id(Vec<(String, Option<String>)>),
     /// RFC 5256 and RFC 5267 3.
@@ -312,6 +316,8 @@ pub struct ListReturn {
     pub subscribed: bool,
     pub children: bool,
     pub special_use: bool,
+    /// RFC 8440.
+    pub my_rights: bool,
     pub status: Vec<StatusItem>,
 }
 
@@ -327,6 +333,8 @@ pub enum StatusItem {
     Deleted,
     Size,
     HighestModSeq,
+    /// RFC 9208 4.1.4
+    DeletedStorage,
     /// RFC 7889.
     AppendLimit,
     /// RFC 8474.

@@ -9,6 +9,7 @@
 //!
 //! **Invariant: bytes that belong to a literal are never read as a command, whatever is wrong with them.**
 
+mod acl;
 mod command;
 mod date;
 mod framing;
@@ -21,6 +22,7 @@ mod token;
 mod utf7;
 mod writer;
 
+pub use acl::{AclCommand, QuotaCommand, RightsChange, RightsMode};
 pub use command::{
     AppendHead, AppendMessage, BinaryPart, Command, FetchItem, FetchModifiers, FlagChange,
     HeaderFields, ListCommand, ListReturn, ListSelection, Partial, PartialRange, QResync, Replaced,

@@ -30,6 +30,8 @@ impl State {
             | List(_)
             | Lsub { .. }
             | Namespace
+            | Acl(_)
+            | Quota(_)
             | Status { .. }
             | Idle
             | Compress

@@ -23,6 +23,16 @@ pub(crate) enum Failure {
     NoSuchFolder,
     #[error("no such folder to put something into")]
     NoSuchTarget,
+    #[error("the right to do this is not given")]
+    NoPermission,
+    #[error("the message is in another BAL")]
+    OtherBal,
+    #[error("no BAL of this operator")]
+    Identifier,
+    #[error("the BAL itself keeps its rights")]
+    OwnRights,
+    #[error("no such quota root")]
+    NoSuchRoot,
     #[error("the folder exists already")]
     FolderExists,
     #[error("this name cannot be given to a folder")]
@@ -100,6 +110,8 @@ pub(crate) enum Gone {
     LoginFailures,
     #[error("the BAL was closed")]
     BalClosed,
+    #[error("the right to read the selected folder was taken away")]
+    RightsLost,
     #[error("a folder was deleted under the session")]
     Deleted,
     #[error("the folder changed more than its change log keeps")]

@@ -18,6 +18,7 @@ pub mod limits;
 mod metrics;
 mod ordering;
 mod packing;
+mod place;
 mod reply;
 mod rows;
 mod searching;

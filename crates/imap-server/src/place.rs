@@ -19,6 +19,8 @@ pub(crate) const SHARED: &str = "Partages";
 pub(crate) struct Place {
     /// Its name is the client's.
     folder: Folder,
+    /// Octets of the name that say which BAL.
+    prefix: usize,
     pub(crate) open: OpenFolder,
 }
 
@@ -32,6 +34,11 @@ impl Deref for Place {
 impl Place {
     pub(crate) fn bal(&self) -> BalId {
         self.open.bal()
+    }
+
+    /// Its name in its BAL.
+    pub(crate) fn inner(&self) -> &str {
+        self.folder.name.get(self.prefix..).unwrap_or_default()
     }
 
     pub(crate) fn needs(&self, letter: char) -> Result<(), Failure> {
@@ -118,12 +125,14 @@ fn as_absent(stop: Stop) -> Stop {
 
 fn shown(folder: Folder, prefix: &str, open: OpenFolder) -> Place {
     let mut folder = folder;
+    let mut length = 0;
     if open.member().is_some() {
+        length = prefix.len();
         folder.name = format!("{prefix}{}", folder.name);
         // RFC 6154 2: special uses are about the client's own folders.
         folder.special_use = None;
     }
-    Place { folder, open }
+    Place { folder, prefix: length, open }
 }
 
 /// Every folder that this client may look up, INBOX first, then by name.
@@ -189,7 +198,11 @@ pub(crate) async fn creatable(session: &Session, name: &str) -> Result<Located, 
     let parent = parent.await.map_err(as_absent)?;
     // No folder has this number: only what the member may do in the whole BAL counts.
     let parent = parent.unwrap_or(FolderId(0));
-    if open(session, bal, parent)?.may('k') { Ok(located) } else { Err(Failure::NoPermission.into()) }
+    if open(session, bal, parent)?.may('k') {
+        Ok(located)
+    } else {
+        Err(Failure::NoPermission.into())
+    }
 }
 
 /// For the journal: who changes a BAL that is not its own.

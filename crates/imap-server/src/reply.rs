@@ -57,6 +57,11 @@ pub(crate) fn failure(failure: &Failure) -> (Verdict, String) {
         Failure::Structure(_) => (No, "SERVERBUG", "Internal error"),
         Failure::NoSuchFolder => (No, "NONEXISTENT", "No such mailbox"), // RFC 5530 3
         Failure::NoSuchTarget => (No, "TRYCREATE", "No such mailbox"),   // RFC 9051 7.1
+        Failure::NoPermission => (No, "NOPERM", "Permission denied"), // RFC 5530 3, RFC 4314 6
+        Failure::OtherBal => (No, "CANNOT", "REPLACE stays within one account"),
+        Failure::Identifier => (No, "CANNOT", "No rights can be given to this identifier"),
+        Failure::OwnRights => (No, "CANNOT", "The owner keeps every right"),
+        Failure::NoSuchRoot => (No, "NONEXISTENT", "No such quota root"),
         Failure::FolderExists => (No, "ALREADYEXISTS", "Mailbox already exists"), // RFC 5530 3
         Failure::FolderName => (No, "CANNOT", "This name cannot be given to a mailbox"), // RFC 5530 3
         Failure::FolderFixed => (No, "CANNOT", "This mailbox cannot be deleted or renamed"),
@@ -149,6 +154,7 @@ pub(crate) fn bye(gone: Gone) -> Option<&'static str> {
         Gone::Flood => "BYE Too much input",
         Gone::LoginFailures => "BYE Too many failed logins",
         Gone::BalClosed => "BYE The account is not available",
+        Gone::RightsLost => "BYE The selected mailbox is not available", // RFC 4314 5.1.1
         Gone::Deleted => "BYE The selected mailbox was deleted",
         Gone::Outdated => "BYE The selected mailbox changed too much; select it again",
     })

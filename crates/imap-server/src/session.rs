@@ -13,7 +13,7 @@ use crate::selected::{Expunges, News, Selected};
 use crate::settings::{CleartextLogin, Settings};
 use crate::wire::Wire;
 use futures_util::FutureExt;
-use palombe_access::{Access, OpenBal};
+use palombe_access::{Access, OpenBal, OpenFolder};
 use palombe_delivery::Delivery;
 use palombe_driver::{Bus, Connection, Pool, Shutdown, Wakes};
 use palombe_imap_proto::{Bad, Event, Receiver, State};
@@ -160,6 +160,8 @@ pub(crate) struct Session {
     pub(crate) wire: Wire,
     pub(crate) receiver: Receiver,
     pub(crate) stage: Stage,
+    /// What this client may do in the selected folder.
+    pub(crate) at: Option<OpenFolder>,
     pub(crate) pending: Pending,
     pub(crate) enabled: Enabled,
     pub(crate) login_failures: u32,
@@ -208,6 +210,7 @@ impl Session {
             wire,
             receiver,
             stage: Stage::NotAuthenticated,
+            at: None,
             pending: Pending::None,
             enabled: Enabled::default(),
             login_failures: 0,
@@ -404,6 +407,43 @@ impl Session {
         Ok(self.account()?.open.id())
     }
 
+    /// The BAL of the selected folder, and what may be done there.
+    pub(crate) fn selected_at(&self) -> Result<OpenFolder, Failure> {
+        self.at.ok_or(Failure::WrongState)
+    }
+
+    /// From now on this is the selected folder; wakes come from its BAL.
+    pub(crate) fn enter(&mut self, at: OpenFolder, selected: Selected) {
+        let stage = std::mem::replace(&mut self.stage, Stage::NotAuthenticated);
+        self.stage = match stage {
+            Stage::Authenticated(mut account) => {
+                if at.member().is_some() {
+                    account.wakes = self.server.house.bus.subscribe_bal(at.bal());
+                }
+                self.at = Some(at);
+                Stage::Selected(account, Box::new(selected))
+            }
+            other => other,
+        };
+    }
+
+    /// Rights in another BAL may change at any moment: they are asked again at each command. Memory only.
+    pub(crate) fn check_folder(&mut self) -> Result<(), Gone> {
+        let (Some(at), Ok(account)) = (self.at, self.account()) else { return Ok(()) };
+        if at.member().is_none() {
+            return Ok(());
+        }
+        let now = self.server.house.access.folder(&account.open, at.bal(), at.folder());
+        if !now.may('r') {
+            return Err(Gone::RightsLost);
+        }
+        if now.rights() != at.rights() {
+            self.at = Some(now);
+            command::write_permanent_flags(&mut self.wire.out, now, []);
+        }
+        Ok(())
+    }
+
     pub(crate) fn selected(&mut self) -> Result<&mut Selected, Failure> {
         match &mut self.stage {
             Stage::Selected(_, selected) => Ok(selected),
@@ -420,9 +460,15 @@ impl Session {
     /// Leaves the selected folder without a word.
     pub(crate) fn unselect(&mut self) {
         self.stage = match std::mem::replace(&mut self.stage, Stage::NotAuthenticated) {
-            Stage::Selected(account, _) => Stage::Authenticated(account),
+            Stage::Selected(mut account, _) => {
+                if self.at.is_some_and(|at| at.member().is_some()) {
+                    account.wakes = self.server.house.bus.subscribe_bal(account.open.id());
+                }
+                Stage::Authenticated(account)
+            }
             other => other,
         };
+        self.at = None;
     }
 
     /// RFC 8437 3: nothing of the user stays. The count of failed logins does.
@@ -461,6 +507,7 @@ impl Session {
 
     /// Takes in what happened in the selected folder; writes nothing.
     pub(crate) async fn refresh(&mut self) -> Result<(), Stop> {
+        self.check_folder()?;
         let Some(last) = self.last(Wants::News) else { return Ok(()) };
         let tables = self.server.tables.clone();
         let seen = self.in_store(move |store| look(&tables, store, &last)).await;

@@ -1,11 +1,14 @@
 //! Plays `tests/transcripts/**/*.txt` against the door. `C:` is sent with CRLF, `S:` must be answered, where `…`
 //! stands for anything and `«name»` for something that may be sent later; `S~:` passes over the lines before the one
 //! that matches; `2C:` and `2S:` are another connection. `@file DATE NAME` files a sample from `tests/samples` into
-//! INBOX, as delivery does.
+//! INBOX, as delivery does. `@bal ADDRESS KIND` makes a BAL with the same password, `@member BAL MEMBER RIGHTS` and
+//! `@unmember BAL MEMBER` share it, `@into BAL DATE NAME` files into its INBOX, `@quota BAL OCTETS` bounds it,
+//! `@journal BAL EVENT MEMBER COUNT` looks how often the journal says that the member did that.
 
 mod common;
 
 use common::{Client, World, settings, world};
+use palombe_store::MemberRights;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +71,35 @@ fn sample(name: &str) -> Vec<u8> {
     text.replace('\n', "\r\n").into_bytes()
 }
 
+/// Something that happens beside the protocol.
+fn direct(world: &World, order: &str) -> Result<(), String> {
+    let words: Vec<&str> = order.split(' ').collect();
+    let store = &world.store;
+    let id = |address: &str| world.bal_named(address);
+    match words.as_slice() {
+        ["bal", address, kind] => world.add_bal(address, kind),
+        ["member", bal, member, rights] => {
+            let named = |name| MemberRights::named(name).expect("a right");
+            let rights = rights.split(',').map(named).fold(MemberRights::NONE, MemberRights::and);
+            let now = palombe_driver::now();
+            store.member_set((id(bal), id(member)), rights, now, &[]).unwrap();
+        }
+        ["unmember", bal, member] => store.member_remove(id(bal), id(member), &[]).unwrap(),
+        ["quota", bal, octets] => {
+            store.bal_set_quota(id(bal), octets.parse().unwrap()).unwrap();
+        }
+        ["into", bal, date, name] => world.file_into(id(bal), "", &sample(name), date),
+        ["journal", bal, event, member, count] => {
+            let told = world.told(id(bal), event, member);
+            if told != count.parse::<usize>().unwrap() {
+                return Err(format!("the journal tells it {told} times"));
+            }
+        }
+        _ => panic!("unknown order: {order}"),
+    }
+    Ok(())
+}
+
 async fn client<'a>(clients: &'a mut Vec<Client>, world: &World, number: usize) -> &'a mut Client {
     while clients.len() < number {
         clients.push(world.connect().await);
@@ -89,6 +121,10 @@ async fn play(path: &Path) -> Result<(), String> {
             let mut words = rest.split(' ');
             let (date, name) = (words.next().unwrap(), words.next().unwrap());
             world.file("Return-Path: <dr.a@alpha.mssante.test>\r\n", &sample(name), date);
+            continue;
+        }
+        if let Some(order) = line.strip_prefix('@') {
+            direct(&world, order).map_err(|wrong| format!("{place}\n{wrong}"))?;
             continue;
         }
         let (number, rest) = match line.as_bytes()[0] {

@@ -130,6 +130,9 @@ impl Store {
             return Err(StoreError::UnknownFolder);
         }
         let known = self.member(bal, who);
+        if known.is_none() && rights.is_none() {
+            return Ok(());
+        }
         let mut draft = self.draft(Durability::Synced);
         let guest = match known {
             Some(_) => None,

@@ -187,10 +187,19 @@ impl Deed {
         (bal, folder): (BalId, FolderId),
         uids: &[Uid],
     ) {
-        if bal != self.member {
-            let told = Told { event: "bal.shared.expunge", bal, folder, uids, more: None };
-            draft.line(&self.line(told));
+        if let Some(line) = self.expunge_line((bal, folder), uids) {
+            draft.line(&line);
         }
+    }
+
+    /// What the journal tells of messages that go, unless they were the member's own.
+    pub fn expunge_line(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        uids: &[Uid],
+    ) -> Option<JournalLine> {
+        let told = Told { event: "bal.shared.expunge", bal, folder, uids, more: None };
+        (bal != self.member).then(|| self.line(told))
     }
 
     /// One line in each BAL that is not the member's own.

@@ -5,6 +5,7 @@ use crate::engine::{
     Batch, Durability, EngineError, Expect, Refused, Slot, Space, StepId, Steps, When,
 };
 use crate::keys::{self, bal_field, folder_field, global};
+use crate::limits::MESSAGES_MAX;
 use crate::rows::{
     self, BlobRow, BodyRow, DueRow, LogKind, LogRow, META_MODSEQ_AT, MetaRow, QueueRow, QueueState,
 };
@@ -441,7 +442,11 @@ impl Draft {
                 batch.at_most(bytes, i64::try_from(quota).unwrap_or(i64::MAX));
             }
             meaning.bal_steps.push((bytes, b.bal));
-            batch.step(&key, bal_field::MESSAGES, b.messages);
+            let messages = batch.step(&key, bal_field::MESSAGES, b.messages);
+            if b.quota.is_some() && b.messages > 0 {
+                batch.at_most(messages, i64::try_from(MESSAGES_MAX).unwrap_or(i64::MAX));
+            }
+            meaning.bal_steps.push((messages, b.bal));
             if !b.log.is_empty() {
                 batch.put_slots(
                     Space::Log,

@@ -58,6 +58,8 @@ pub const SEARCH_MERGE_STEP_BYTES: usize = 256 * 1024;
 pub const SEARCH_REWRITE_DOCUMENTS_MIN: u32 = 64;
 /// Segments of up to so many blocks, as a power of two, are removed block by block.
 pub const SEARCH_SINGLE_DELETES_BITS: u8 = 6;
+/// Most messages of one BAL.
+pub const MESSAGES_MAX: u64 = 5_000_000;
 /// Most members of one BAL.
 pub const MEMBERS_MAX: usize = 500;
 /// Most BAL of which one BAL is a member.

@@ -55,6 +55,7 @@ fn returns(t: &mut Tokens<'_>) -> Result<ListReturn, Bad> {
         match t.word("a return option")?.as_str() {
             "SUBSCRIBED" => returns.subscribed = true,
             "CHILDREN" => returns.children = true,
+            "MYRIGHTS" => returns.my_rights = true,
             "SPECIAL-USE" => returns.special_use = true,
             "STATUS" => {
                 t.space()?;

@@ -1,5 +1,6 @@
 //! The command grammar of RFC 9051 9 and RFC 3501 9, one command at a time.
 
+mod acl;
 mod append;
 mod fetch;
 mod list;
@@ -81,7 +82,10 @@ fn command(t: &mut Tokens<'_>) -> Result<Command, Bad> {
         "UID" => uid(t)?,
         // The framing takes an APPEND with a message out of the stream: what comes here has none.
         "APPEND" | "REPLACE" => return Err(Bad::Expected("a message literal")),
-        name => selected(t, name, Selector::Sequence)?,
+        name => match acl::command(t, name) {
+            Some(command) => command?,
+            None => selected(t, name, Selector::Sequence)?,
+        },
     })
 }
 
@@ -187,6 +191,7 @@ fn status_items(t: &mut Tokens<'_>) -> Result<Vec<StatusItem>, Bad> {
             "DELETED" => StatusItem::Deleted,
             "SIZE" => StatusItem::Size,
             "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+            "DELETED-STORAGE" => StatusItem::DeletedStorage,
             "APPENDLIMIT" => StatusItem::AppendLimit,
             "MAILBOXID" => StatusItem::MailboxId,
             _ => return Err(Bad::Unknown("status item")),

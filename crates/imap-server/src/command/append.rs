@@ -6,19 +6,22 @@ use super::{expunge, target_named};
 use crate::command::flags;
 use crate::error::{Failure, Gone, Stop};
 use crate::limits::{APPEND_LARGEST_MAX, APPEND_MESSAGES_MAX};
+use crate::place;
 use crate::reply::Done;
 use crate::selected::Expunges;
 use crate::session::{Pending, Session};
+use palombe_access::OpenFolder;
 use palombe_delivery::{BodySpool, DeliveryError, ReceivedBody};
 use palombe_imap_proto::{AppendHead, AppendMessage, Bad, Ranges, Replaced, Selector};
 use palombe_store::{Filed, Filing, Flags, JournalLine, Outcome, Store, Upload};
 use palombe_vocabulary::{FolderId, Timestamp, Uid};
+use serde_json::json;
 use std::sync::atomic::Ordering;
 
 /// Messages on their way in.
 pub(crate) struct Append {
     tag: String,
-    folder: FolderId,
+    at: OpenFolder,
     /// REPLACE: folder and UID of the message that goes.
     replaces: Option<(FolderId, Uid)>,
     /// Complete ones, in order.
@@ -81,8 +84,11 @@ async fn prepare(session: &mut Session, head: &AppendHead) -> Result<Append, Sto
         None => None,
     };
     let current = Incoming::new(session, &head.message)?;
-    let folder = target_named(session, head.mailbox.as_str()).await?.id;
-    let bal = session.bal()?;
+    let at = target_named(session, head.mailbox.as_str()).await?.open;
+    let bal = at.bal();
+    if replaces.is_some() && session.selected_at()?.bal() != bal {
+        return Err(Failure::OtherBal.into());
+    }
     let room = move |store: &Store| {
         let quota = store.bal(bal)?.map_or(0, |bal| bal.quota_bytes);
         let freed = match replaces {
@@ -98,7 +104,7 @@ async fn prepare(session: &mut Session, head: &AppendHead) -> Result<Append, Sto
     }
     let octets = head.message.size;
     let tag = head.tag.clone();
-    Ok(Append { tag, folder, replaces, complete: Vec::new(), current, octets, room })
+    Ok(Append { tag, at, replaces, complete: Vec::new(), current, octets, room })
 }
 
 /// RFC 8508 3.4: a message of the selected folder, which must be writable.
@@ -109,7 +115,13 @@ async fn replaced_message(
     if session.enabled.uid_only && replaced.by == Selector::Sequence {
         return Err(Failure::UidRequired.into());
     }
+    session.check_folder()?;
     session.selected_for_writing()?;
+    let at = session.selected_at()?;
+    // RFC 8508 3.4: what EXPUNGE and \Deleted need.
+    if !(at.may('e') && at.may('t')) {
+        return Err(Failure::NoPermission.into());
+    }
     let rows = session.rows().await?;
     let index = match (replaced.by, replaced.number) {
         (_, None) => rows.len().checked_sub(1),
@@ -194,13 +206,14 @@ pub(crate) async fn append_end(session: &mut Session) -> Result<(), Gone> {
     let Pending::Append(append) = std::mem::replace(&mut session.pending, Pending::None) else {
         return Ok(());
     };
-    let (tag, folder, replaces) = (append.tag.clone(), append.folder, append.replaces);
+    let (tag, at, replaces) = (append.tag.clone(), append.at, append.replaces);
     let outcome = match file(session, *append).await {
         Ok(filed) => told(session, &filed, replaces).await,
         Err(stop) => Err(stop),
     };
     // RFC 9051 6.3.12: a message for the selected folder is announced at once.
-    if session.selected().is_ok_and(|selected| selected.folder == folder)
+    let here = (at.bal(), at.folder());
+    if session.at.is_some_and(|at| (at.bal(), at.folder()) == here)
         && let Err(Stop::Gone(gone)) = session.refresh().await
     {
         return Err(gone);
@@ -226,7 +239,16 @@ async fn told(
 
 async fn file(session: &Session, append: Append) -> Result<Vec<Filed>, Stop> {
     let utf8 = session.wire.out.utf8();
-    let (bal, id, peer) = (session.bal()?, session.id, session.peer.ip());
+    let at = append.at;
+    let (bal, folder) = (at.bal(), at.folder());
+    let (id, peer) = (session.id, session.peer.ip());
+    let deed = place::deed(session, at);
+    let detail = match &deed {
+        Some(deed) => json!({ "by": deed.by.to_string(), "folder": folder.0 }).to_string(),
+        None => "{}".to_owned(),
+    };
+    // RFC 4314 4: flags that may not be set are lost, the message is not.
+    let scope = flags::scope(at);
     let journal = move |message_id: Option<String>, now: Timestamp| JournalLine {
         at: now,
         event: "imap.append".to_owned(),
@@ -239,9 +261,9 @@ async fn file(session: &Session, append: Append) -> Result<Vec<Filed>, Stop> {
         peer_dn: None,
         domain: None,
         rule: None,
-        detail: "{}".to_owned(),
+        detail: detail.clone(),
     };
-    let Append { folder, replaces, complete, current, .. } = append;
+    let Append { replaces, complete, current, .. } = append;
     session
         .in_pool(move |house| {
             let now = palombe_driver::now();
@@ -250,12 +272,17 @@ async fn file(session: &Session, append: Append) -> Result<Vec<Filed>, Stop> {
                 let body = body.ok_or(Failure::Bad(Bad::Trailing))?.finish()?;
                 check(&body, utf8)?;
                 let journal = vec![journal(body.facts().message_id, now)];
+                let flags = scope.cut(&Flags::default(), flags);
                 let filing = Filing { bal, folder, prefix: Vec::new(), flags, internal_date };
                 let (blob, structure) = body.into_parts();
                 uploads.push(Upload { filing, blob, structure, journal });
             }
             let Some(replaced) = replaces else { return Ok(house.store.file_all(uploads, now)?) };
-            let upload = uploads.pop().ok_or(Failure::EmptyMessage)?;
+            let mut upload = uploads.pop().ok_or(Failure::EmptyMessage)?;
+            if let Some(deed) = &deed {
+                let (from, uid) = replaced;
+                upload.journal.extend(deed.expunge_line((bal, from), &[uid]));
+            }
             let filed = house.store.replace(upload, replaced, now)?;
             Ok(vec![filed.ok_or(Failure::NoSuchMessage)?])
         })

@@ -1,13 +1,14 @@
 //! COPY and MOVE (RFC 9051 6.4.7, 6.4.8), with the UIDs of RFC 4315.
 
-use super::{Outcome, target_named};
+use super::{Outcome, flags, target_named};
 use crate::error::{Failure, Stop};
+use crate::place;
 use crate::reply::{DONE, Done};
 use crate::rows::Wants;
 use crate::session::{Session, look};
 use palombe_imap_proto::{Mailbox, Ranges, Selector, SequenceSet};
-use palombe_store::{CopyOutcome, Store};
-use palombe_vocabulary::{FolderId, Uid};
+use palombe_store::{Carriage, CarryMode, CopyOutcome, Store};
+use palombe_vocabulary::Uid;
 
 pub(super) async fn copy(
     session: &mut Session,
@@ -15,9 +16,11 @@ pub(super) async fn copy(
     set: &SequenceSet,
     to: &Mailbox,
 ) -> Outcome {
-    let Some((from, uids, to)) = prepare(session, by, set, to).await? else { return Ok(DONE) };
-    let (bal, now) = (session.selected()?.bal, palombe_driver::now());
-    let copied = session.in_store(move |store| store.copy(bal, from, &uids, to, now)).await?;
+    let Some(what) = prepare(session, CarryMode::Copy, by, set, to).await? else {
+        return Ok(DONE);
+    };
+    let now = palombe_driver::now();
+    let copied = session.in_store(move |store| store.carry(&what, now)).await?;
     Ok(copy_uid(&copied).map_or(DONE, Done::with))
 }
 
@@ -28,12 +31,19 @@ pub(super) async fn move_to(
     to: &Mailbox,
 ) -> Outcome {
     session.selected_for_writing()?;
-    let Some((from, uids, to)) = prepare(session, by, set, to).await? else { return Ok(DONE) };
+    let at = session.selected_at()?;
+    // RFC 6851 4.4: what EXPUNGE and \Deleted need here.
+    if !(at.may('e') && at.may('t')) {
+        return Err(Failure::NoPermission.into());
+    }
+    let Some(what) = prepare(session, CarryMode::Move, by, set, to).await? else {
+        return Ok(DONE);
+    };
     let now = palombe_driver::now();
     let last = session.last(Wants::Rows).ok_or(Failure::WrongState)?;
     let tables = session.server.tables.clone();
     let work = move |store: &Store| {
-        let moved = store.move_to(last.bal, from, &uids, to, now)?;
+        let moved = store.carry(&what, now)?;
         Ok((moved, look(&tables, store, &last)?))
     };
     let (moved, seen) = session.in_store(work).await?;
@@ -46,20 +56,31 @@ pub(super) async fn move_to(
     super::expunge::done_with_modseq(session, &gone)
 }
 
-/// Source folder, messages that still exist, target. `None`: nothing to do.
+/// Messages that still exist, where they are, where they go. `None`: nothing to do.
 async fn prepare(
     session: &mut Session,
+    mode: CarryMode,
     by: Selector,
     set: &SequenceSet,
     to: &Mailbox,
-) -> Result<Option<(FolderId, Vec<Uid>, FolderId)>, Stop> {
+) -> Result<Option<Carriage>, Stop> {
     session.rows().await?;
+    let at = session.selected_at()?;
     let selected = session.selected()?;
     let indexes = selected.resolve(set, by)?;
     let uids = selected.uids(&indexes);
-    let from = selected.folder;
     let target = target_named(session, to.as_str()).await?;
-    Ok((!uids.is_empty()).then_some((from, uids, target.id)))
+    if uids.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Carriage {
+        mode,
+        from: (at.bal(), at.folder()),
+        uids,
+        to: (target.bal(), target.id),
+        scope: flags::scope(target.open),
+        deed: place::deed(session, at).or_else(|| place::deed(session, target.open)),
+    }))
 }
 
 /// RFC 4315 3. The two sets correspond in order, so new UIDs are only joined while both run upwards together.

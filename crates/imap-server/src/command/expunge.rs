@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use crate::error::{Failure, Stop};
+use crate::place;
 use crate::reply::{DONE, Done};
 use crate::rows::Wants;
 use crate::session::{Session, look};
@@ -11,6 +12,9 @@ use palombe_vocabulary::Uid;
 
 pub(super) async fn expunge(session: &mut Session, set: Option<&SequenceSet>) -> Outcome {
     session.selected_for_writing()?;
+    if !session.selected_at()?.may('e') {
+        return Err(Failure::NoPermission.into());
+    }
     let uids = deleted(session, set).await?;
     let gone = remove(session, uids).await?;
     done_with_modseq(session, &gone)
@@ -28,7 +32,8 @@ pub(super) fn done_with_modseq(session: &mut Session, gone: &[Uid]) -> Outcome {
 
 /// RFC 7162 3.2.8: without HIGHESTMODSEQ. RFC 9051 6.4.2: expunges without a word, unless the folder is read-only.
 pub(super) async fn close(session: &mut Session) -> Outcome {
-    if !session.selected()?.read_only {
+    // RFC 4314 4: without the right, CLOSE closes all the same.
+    if !session.selected()?.read_only && session.selected_at()?.may('e') {
         let uids = deleted(session, None).await?;
         remove(session, uids).await?;
     }
@@ -64,8 +69,9 @@ async fn remove(session: &mut Session, uids: Vec<Uid>) -> Result<Vec<Uid>, Stop>
     }
     let last = session.last(Wants::Rows).ok_or(Failure::WrongState)?;
     let tables = session.server.tables.clone();
+    let deed = place::deed(session, session.selected_at()?);
     let work = move |store: &Store| {
-        let gone = store.expunge(last.bal, last.folder, &uids)?;
+        let gone = store.expunge_by((last.bal, last.folder), &uids, deed.as_ref())?;
         Ok((gone, look(&tables, store, &last)?))
     };
     let (gone, seen) = session.in_store(work).await?;

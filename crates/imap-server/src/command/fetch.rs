@@ -5,6 +5,7 @@ use super::{Outcome, resync};
 use crate::error::{Failure, Gone, Stop};
 use crate::fetch::{Job, Piece, Plan, Shown};
 use crate::limits::BODY_PIECE_BYTES;
+use crate::place;
 use crate::reply::{DONE, Done};
 use crate::rows::{Row, Rows};
 use crate::session::Session;
@@ -27,6 +28,8 @@ pub(super) async fn fetch(
     if let Some(since) = changed_since.filter(|_| modifiers.vanished) {
         resync::vanished_before_fetch(session, set, since).await?;
     }
+    let at = session.selected_at()?;
+    let deed = place::deed(session, at);
     let selected = session.selected()?;
     let mut indexes = selected.resolve(set, by)?;
     // RFC 9394 3.4: the range is taken first, then the changed ones of it.
@@ -39,7 +42,9 @@ pub(super) async fn fetch(
     if !plan.reads_messages() {
         return from_rows(session, &plan, &rows, &indexes).await;
     }
-    let mut job = Job::new(selected, plan, rows, indexes);
+    // RFC 4314 4: without `s` nothing becomes seen.
+    let marks = (!selected.read_only && at.may('s')).then_some(deed);
+    let mut job = Job::new(at, plan, (rows, indexes), marks);
     while !job.is_done() {
         job = step(session, job).await?;
     }

@@ -1,7 +1,8 @@
 //! Flags between their names on the wire and the store's (RFC 9051 2.3.2).
 
 use crate::error::Failure;
-use palombe_store::Flags;
+use palombe_access::OpenFolder;
+use palombe_store::{FlagScope, Flags};
 
 /// The system flags that a client may set, in the order they are shown.
 pub(crate) const SYSTEM: [&str; 5] = ["\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"];
@@ -11,6 +12,11 @@ pub(crate) fn flag_names(flags: &Flags) -> Vec<&str> {
     let set = [flags.answered, flags.flagged, flags.deleted, flags.seen, flags.draft];
     let system = SYSTEM.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name);
     system.chain(flags.keywords.iter().map(String::as_str)).collect()
+}
+
+/// Which flags may be changed there (RFC 4314 4).
+pub(crate) fn scope(at: OpenFolder) -> FlagScope {
+    FlagScope { seen: at.may('s'), deleted: at.may('t'), others: at.may('w') }
 }
 
 /// Flags from the names of a client.

@@ -1,11 +1,14 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 6.3.4 to 6.3.8).
 
-use super::{Outcome, folder_named, mailbox_id};
+use super::{Outcome, mailbox_id};
 use crate::error::{Failure, Stop};
+use crate::place;
 use crate::reply::{DONE, Done};
 use crate::session::Session;
 use palombe_imap_proto::{DELIMITER, Mailbox, SpecialUse as Attribute};
-use palombe_store::{SpecialUse, Store, StoreError};
+use palombe_store::{JournalLine, Outcome as Ended, SpecialUse, Store, StoreError};
+use palombe_vocabulary::BalId;
+use serde_json::json;
 
 pub(super) async fn create(
     session: &mut Session,
@@ -23,7 +26,12 @@ pub(super) async fn create(
         [Attribute::Trash] => Some(SpecialUse::Trash),
         _ => return Err(Failure::SpecialUse.into()), // RFC 6154 3
     };
-    let bal = session.bal()?;
+    let located = place::creatable(session, &name).await?;
+    let (bal, name) = (located.bal, located.inner);
+    if special_use.is_some() && bal != session.bal()? {
+        return Err(Failure::SpecialUse.into());
+    }
+    let trace = trace(session, bal, "create", &[&name])?;
     let now = palombe_driver::now();
     let work = move |store: &Store| {
         let folders = store.folders(bal)?;
@@ -37,7 +45,9 @@ pub(super) async fn create(
                 store.folder_create(bal, superior, None, now)?;
             }
         }
-        Ok(Ok(store.folder_create(bal, &name, special_use, now)?))
+        let folder = store.folder_create(bal, &name, special_use, now)?;
+        store.journal_append(trace)?;
+        Ok(Ok(folder))
     };
     let folder = session.in_store(work).await.map_err(name_error)??;
     Ok(Done::with(format!("MAILBOXID ({})", mailbox_id(bal, folder)))) // RFC 8474 4.2
@@ -57,8 +67,9 @@ fn name_error(stop: Stop) -> Stop {
 }
 
 pub(super) async fn delete(session: &mut Session, mailbox: &Mailbox) -> Outcome {
-    let name = mailbox.as_str().to_owned();
-    let bal = session.bal()?;
+    let place = place::find(session, mailbox.as_str(), 'x').await?;
+    let (bal, name) = (place.bal(), place.inner().to_owned());
+    let trace = trace(session, bal, "delete", &[&name])?;
     let work = move |store: &Store| {
         let folders = store.folders(bal)?;
         let Some(folder) = folders.iter().find(|folder| folder.name == name) else {
@@ -73,19 +84,26 @@ pub(super) async fn delete(session: &mut Session, mailbox: &Mailbox) -> Outcome 
             return Ok(Err(Failure::HasChildren));
         }
         store.folder_delete(bal, folder.id)?;
+        store.journal_append(trace)?;
         Ok(Ok(folder.id))
     };
     let deleted = session.in_store(work).await.map_err(name_error)??;
-    if session.selected().is_ok_and(|selected| selected.folder == deleted) {
+    if session.at.is_some_and(|at| (at.bal(), at.folder()) == (bal, deleted)) {
         session.unselect();
     }
     Ok(DONE)
 }
 
 pub(super) async fn rename(session: &mut Session, from: &Mailbox, to: &Mailbox) -> Outcome {
-    let from = from.as_str().to_owned();
-    let to = to.without_trailing_delimiter().as_str().to_owned();
-    let bal = session.bal()?;
+    let place = place::find(session, from.as_str(), 'x').await?;
+    let located = place::creatable(session, to.without_trailing_delimiter().as_str()).await?;
+    // A folder stays in its BAL, and the INBOX of another BAL is not emptied by renaming it.
+    let foreign = place.open.member().is_some();
+    if located.bal != place.bal() || foreign && place::is_inbox(&place) {
+        return Err(Failure::FolderName.into());
+    }
+    let (bal, from, to) = (place.bal(), place.inner().to_owned(), located.inner);
+    let trace = trace(session, bal, "rename", &[&from, &to])?;
     let now = palombe_driver::now();
     let work = move |store: &Store| {
         let folders = store.folders(bal)?;
@@ -110,6 +128,7 @@ pub(super) async fn rename(session: &mut Session, from: &Mailbox, to: &Mailbox) 
         }
         // Inferior names follow in the same batch (RFC 9051 6.3.6).
         store.folder_rename(bal, folder.id, &to)?;
+        store.journal_append(trace)?;
         Ok(Ok(()))
     };
     session.in_store(work).await.map_err(name_error)??;
@@ -126,8 +145,43 @@ pub(super) async fn unsubscribe(session: &mut Session, mailbox: &Mailbox) -> Out
 
 async fn set_subscribed(session: &mut Session, mailbox: &Mailbox, subscribed: bool) -> Outcome {
     let name = mailbox.without_trailing_delimiter();
-    let folder = folder_named(session, name.as_str()).await?;
-    let bal = session.bal()?;
-    session.in_store(move |store| store.folder_subscribe(bal, folder.id, subscribed)).await?;
+    let place = place::find(session, name.as_str(), 'l').await?;
+    let (bal, folder) = (place.bal(), place.id);
+    // What a member wants to see in LSUB is its own affair.
+    let member = place.open.member();
+    session
+        .in_store(move |store| match member {
+            None => store.folder_subscribe(bal, folder, subscribed),
+            Some(member) => store.subscription_set(member, (bal, folder), subscribed),
+        })
+        .await?;
     Ok(DONE)
+}
+
+/// What the journal tells of a change of folders in a BAL that is not one's own.
+fn trace(
+    session: &Session,
+    bal: BalId,
+    action: &str,
+    names: &[&str],
+) -> Result<Vec<JournalLine>, Failure> {
+    let open = &session.account()?.open;
+    if open.id() == bal {
+        return Ok(Vec::new());
+    }
+    let detail = json!({ "by": open.address().to_string(), "action": action, "names": names });
+    Ok(vec![JournalLine {
+        at: palombe_driver::now(),
+        event: "bal.shared.folder".to_owned(),
+        outcome: Ended::Accepted,
+        session: Some(session.id),
+        queue: None,
+        bal: Some(bal),
+        message_id: None,
+        peer: None,
+        peer_dn: None,
+        domain: None,
+        rule: None,
+        detail: detail.to_string(),
+    }])
 }

@@ -1,8 +1,10 @@
 //! LIST in all its forms (RFC 9051 6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3348) and LSUB (RFC 3501 6.3.9).
 
 use super::Outcome;
+use super::acl::write_my_rights;
 use super::status::{Facts, write_status};
 use crate::error::Stop;
+use crate::place::{self, Place};
 use crate::reply::DONE;
 use crate::session::Session;
 use palombe_imap_proto::{DELIMITER, ListCommand, Pattern};
@@ -22,24 +24,16 @@ pub(super) fn special_use_attribute(folder: &Folder) -> Option<&'static str> {
 
 /// A name to show: a folder, or only the superior of one.
 struct Entry<'a> {
-    folder: Option<&'a Folder>,
+    folder: Option<&'a Place>,
     has_children: bool,
     /// RFC 5258 4: a name below matches the selection though this one may not.
     child_info: bool,
 }
 
-async fn folders(session: &Session) -> Result<Vec<Folder>, Stop> {
-    let bal = session.bal()?;
-    let mut folders = session.in_store(move |store| store.folders(bal)).await?;
-    // INBOX first, then by name.
-    folders.sort_by(|a, b| (a.name != "INBOX", &a.name).cmp(&(b.name != "INBOX", &b.name)));
-    Ok(folders)
-}
-
 /// Every folder and every superior name, with what is below it.
 fn tree<'a>(
-    folders: &'a [Folder],
-    selected: impl Fn(&Folder) -> bool,
+    folders: &'a [Place],
+    selected: impl Fn(&Place) -> bool,
 ) -> BTreeMap<(bool, &'a str), Entry<'a>> {
     let mut tree: BTreeMap<(bool, &str), Entry<'_>> = BTreeMap::new();
     let key = |name: &'a str| (name != "INBOX", name);
@@ -68,9 +62,9 @@ pub(super) async fn list(session: &mut Session, command: &ListCommand) -> Outcom
         session.wire.out.untagged("LIST (\\Noselect) \"/\" \"\"");
         return Ok(DONE);
     }
-    let folders = folders(session).await?;
+    let folders = place::all(session).await?;
     let selection = command.selection;
-    let selects = |folder: &Folder| {
+    let selects = |folder: &Place| {
         (!selection.subscribed || folder.subscribed)
             && (!selection.special_use || folder.special_use.is_some())
     };
@@ -85,20 +79,19 @@ pub(super) async fn list(session: &mut Session, command: &ListCommand) -> Outcom
         if !(matches || by_child || superior_only) {
             continue;
         }
-        write_entry(session, command, name, entry, by_child)?;
+        write_entry(session, command, name, entry, by_child).await?;
         session.wire.relieve().await?;
     }
     Ok(DONE)
 }
 
-fn write_entry(
+async fn write_entry(
     session: &mut Session,
     command: &ListCommand,
     name: &str,
     entry: &Entry<'_>,
     by_child: bool,
 ) -> Result<(), Stop> {
-    let facts = Facts::of(session)?;
     let rev2 = session.enabled.rev2;
     let out = &mut session.wire.out;
     let mut attributes: Vec<&str> = Vec::new();
@@ -122,16 +115,20 @@ fn write_entry(
         out.raw(" (\"CHILDINFO\" (\"").raw(word).raw("\"))");
     }
     out.crlf();
-    if let Some(folder) = entry.folder
-        && !command.returns.status.is_empty()
-    {
-        write_status(out, folder, &command.returns.status, &facts);
+    let Some(folder) = entry.folder else { return Ok(()) };
+    let items = &command.returns.status;
+    if !items.is_empty() && folder.open.may('r') {
+        let facts = Facts::of(session, folder, items).await?;
+        write_status(&mut session.wire.out, folder, items, &facts);
+    }
+    if command.returns.my_rights {
+        write_my_rights(session, folder); // RFC 8440
     }
     Ok(())
 }
 
 pub(super) async fn lsub(session: &mut Session, reference: &str, pattern: &Pattern) -> Outcome {
-    let folders = folders(session).await?;
+    let folders = place::all(session).await?;
     let by_level = pattern.as_str().ends_with('%');
     for ((_, name), entry) in &tree(&folders, |folder| folder.subscribed) {
         if !pattern.matches(reference, name) {

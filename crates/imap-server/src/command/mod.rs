@@ -1,5 +1,6 @@
 //! One file per command. Each takes the session, writes its untagged responses, and ends in a [`Done`] or a [`Stop`].
 
+mod acl;
 mod append;
 mod authenticate;
 mod capability;
@@ -13,6 +14,7 @@ mod folders;
 mod id;
 mod idle;
 mod list;
+mod quota;
 mod resync;
 mod search;
 mod select;
@@ -23,14 +25,16 @@ mod store;
 pub(crate) use append::{Append, append_bad, append_begin, append_data, append_end, append_next};
 pub(crate) use capability::capabilities;
 pub(crate) use flags::{SYSTEM, flag_names};
+pub(crate) use select::write_permanent_flags;
 
 use crate::error::{Failure, Gone, Stop};
+use crate::place::{self, Place, SHARED};
 use crate::reply::{DONE, Done};
 use crate::selected::Expunges;
 use crate::session::{Next, Pending, Session};
 use crate::settings::Unauthenticate;
 use palombe_imap_proto::{Bad, Command, Selector, Tagged};
-use palombe_store::{Folder, StoreError};
+use palombe_store::StoreError;
 use palombe_vocabulary::{BalId, FolderId, Secret};
 
 type Outcome = Result<Done, Stop>;
@@ -105,6 +109,7 @@ async fn end(
 
 async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcome {
     session.check_bal().await?;
+    session.check_folder()?;
     match command {
         Command::Capability => capability::capability(session),
         Command::Noop | Command::Check => {
@@ -114,8 +119,9 @@ async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcom
         Command::Id(fields) => id::id(session, &fields),
         Command::Enable(names) => enable::enable(session, &names),
         Command::Namespace => {
-            // RFC 2342 5 and RFC 9051 6.3.10: one personal namespace, no other.
-            session.wire.out.untagged("NAMESPACE ((\"\" \"/\")) NIL NIL");
+            // RFC 2342 5 and RFC 9051 6.3.10: one's own names, and those of each BAL of which one is a member.
+            let others = format!("((\"{SHARED}/\" \"/\"))");
+            session.wire.out.untagged(format_args!("NAMESPACE ((\"\" \"/\")) {others} NIL"));
             Ok(DONE)
         }
         Command::Select { mailbox, parameters } => {
@@ -138,6 +144,8 @@ async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcom
         Command::List(list) => list::list(session, &list).await,
         Command::Lsub { reference, pattern } => list::lsub(session, &reference, &pattern).await,
         Command::Status { mailbox, items } => status::status(session, &mailbox, &items).await,
+        Command::Acl(command) => acl::acl(session, command).await,
+        Command::Quota(command) => quota::quota(session, command).await,
         Command::Expunge => expunge::expunge(session, None).await,
         Command::UidExpunge(set) => expunge::expunge(session, Some(&set)).await,
         Command::Search(search) => search::search(session, tag, search).await,
@@ -209,19 +217,9 @@ fn mailbox_id(bal: BalId, folder: FolderId) -> String {
     format!("F{bal}-{folder}")
 }
 
-/// The folder of that name.
-async fn folder_named(session: &Session, name: &str) -> Result<Folder, Stop> {
-    let bal = session.bal()?;
-    let name = name.to_owned();
-    let found = session.in_store(move |store| {
-        Ok(store.folders(bal)?.into_iter().find(|folder| folder.name == name))
-    });
-    found.await?.ok_or_else(|| Failure::NoSuchFolder.into())
-}
-
-/// The same for a folder that something is to be put into: its absence is TRYCREATE (RFC 9051 6.4.7).
-async fn target_named(session: &Session, name: &str) -> Result<Folder, Stop> {
-    match folder_named(session, name).await {
+/// A folder that something is to be put into: its absence is TRYCREATE (RFC 9051 6.4.7).
+async fn target_named(session: &Session, name: &str) -> Result<Place, Stop> {
+    match place::find(session, name, 'i').await {
         Err(Stop::Failure(Failure::NoSuchFolder | Failure::Store(StoreError::UnknownFolder))) => {
             Err(Failure::NoSuchTarget.into())
         }

@@ -1,14 +1,15 @@
 //! SELECT and EXAMINE (RFC 9051 6.3.2, 6.3.3).
 
 use super::flags::SYSTEM;
-use super::{Outcome, mailbox_id, resync};
+use super::{Outcome, flags, mailbox_id, resync};
 use crate::error::{Failure, Stop};
+use crate::place::{self, Place};
 use crate::reply::Done;
 use crate::selected::Selected;
 use crate::session::{Session, Stage};
-use palombe_imap_proto::{Mailbox, SelectParameters};
+use palombe_access::OpenFolder;
+use palombe_imap_proto::{Mailbox, SelectParameters, Writer};
 use palombe_store::{Opening, Recents, StoreError};
-use palombe_vocabulary::BalId;
 
 /// SELECT or EXAMINE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +41,15 @@ pub(super) async fn select(
         session.wire.out.untagged("OK [CLOSED] Previous mailbox closed");
     }
     session.enabled.condstore |= parameters.condstore;
-    let opening = open(session, mailbox, access).await?;
-    let bal = session.bal()?;
-    let selected = Selected::new(bal, access == Access::ReadOnly, &opening);
-    describe(session, bal, &opening, access);
+    let place = place::find(session, mailbox.as_str(), 'r').await?;
+    // RFC 4314 5.1.1: a folder in which nothing may be changed is read-only.
+    let changes = flags::scope(place.open).any() || place.open.may('e') || place.open.may('i');
+    let access = if changes { access } else { Access::ReadOnly };
+    let opening = open(session, &place, access).await?;
+    let selected = Selected::new(place.bal(), access == Access::ReadOnly, &opening);
+    describe(session, &place, &opening, access);
     let code = if selected.read_only { "READ-ONLY" } else { "READ-WRITE" };
-    session.stage = match std::mem::replace(&mut session.stage, Stage::NotAuthenticated) {
-        Stage::Authenticated(account) => Stage::Selected(account, Box::new(selected)),
-        other => other,
-    };
+    session.enter(place.open, selected);
     if let Some(known) = &parameters.qresync {
         resync::resynchronise(session, known, opening.folder.uid_validity).await?;
     }
@@ -56,8 +57,8 @@ pub(super) async fn select(
 }
 
 /// Counters and a bounded number of rows, whatever the size of the folder.
-async fn open(session: &Session, mailbox: &Mailbox, access: Access) -> Result<Opening, Stop> {
-    let (bal, name) = (session.bal()?, mailbox.as_str().to_owned());
+async fn open(session: &Session, place: &Place, access: Access) -> Result<Opening, Stop> {
+    let (bal, name) = (place.bal(), place.inner().to_owned());
     let recents = match access {
         _ if session.enabled.rev2 => Recents::Without,
         Access::ReadWrite => Recents::Take,
@@ -73,20 +74,18 @@ async fn open(session: &Session, mailbox: &Mailbox, access: Access) -> Result<Op
 }
 
 /// The untagged responses that RFC 9051 6.3.2 and RFC 3501 6.3.1 ask for.
-fn describe(session: &mut Session, bal: BalId, opening: &Opening, access: Access) {
+fn describe(session: &mut Session, place: &Place, opening: &Opening, access: Access) {
     let enabled = session.enabled;
     let out = &mut session.wire.out;
     let folder = &opening.folder;
     let keywords = opening.keywords.iter().map(String::as_str);
     let known: Vec<&str> = SYSTEM.into_iter().chain(keywords).collect();
     out.raw("* FLAGS ").list(&known).crlf();
-    out.raw("* OK [PERMANENTFLAGS ");
     if access == Access::ReadOnly {
-        out.raw("()] No permanent flags permitted");
+        out.untagged("OK [PERMANENTFLAGS ()] No permanent flags permitted");
     } else {
-        out.list(known.iter().chain(&["\\*"])).raw("] Flags permitted");
+        write_permanent_flags(out, place.open, known.iter().copied().skip(SYSTEM.len()));
     }
-    out.crlf();
     out.untagged(format_args!("{} EXISTS", folder.messages));
     if !enabled.rev2 {
         out.untagged(format_args!("{} RECENT", opening.recent));
@@ -102,11 +101,27 @@ fn describe(session: &mut Session, bal: BalId, opening: &Opening, access: Access
     out.untagged(format_args!("OK [HIGHESTMODSEQ {modseq}] Highest"));
     out.untagged(format_args!(
         "OK [MAILBOXID ({})] Mailbox identifier",
-        mailbox_id(bal, folder.id)
+        mailbox_id(place.bal(), folder.id)
     ));
     if enabled.rev2 {
         // RFC 9051 6.3.2: the LIST response with the name that was opened.
-        let special_use = super::list::special_use_attribute(folder);
-        out.raw("* LIST ").list(special_use).raw(" \"/\" ").mailbox(&folder.name).crlf();
+        let special_use = super::list::special_use_attribute(place);
+        out.raw("* LIST ").list(special_use).raw(" \"/\" ").mailbox(&place.name).crlf();
     }
+}
+
+/// The flags that may be changed there (RFC 4314 5.1.1).
+pub(crate) fn write_permanent_flags<'a>(
+    out: &mut Writer,
+    at: OpenFolder,
+    keywords: impl IntoIterator<Item = &'a str>,
+) {
+    let scope = flags::scope(at);
+    let system = SYSTEM.into_iter().filter(|name| match *name {
+        "\\Seen" => scope.seen,
+        "\\Deleted" => scope.deleted,
+        _ => scope.others,
+    });
+    let keywords = keywords.into_iter().chain(["\\*"]).filter(|_| scope.others);
+    out.raw("* OK [PERMANENTFLAGS ").list(system.chain(keywords)).raw("] Flags permitted").crlf();
 }

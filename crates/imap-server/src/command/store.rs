@@ -2,12 +2,13 @@
 
 use super::{Outcome, flags};
 use crate::error::{Failure, Stop};
+use crate::place;
 use crate::reply::{DONE, Done};
 use crate::rows::Wants;
 use crate::selected::Answer;
 use crate::session::{Seen, Session, look};
 use palombe_imap_proto::{FlagChange as Wanted, Ranges, Selector, SequenceSet, StoreMode};
-use palombe_store::{FlagChange, FlagOutcome};
+use palombe_store::{FlagChange, FlagOutcome, FlagScope, FlagUpdate, Flags};
 use palombe_vocabulary::{ModSeq, Uid};
 
 pub(super) async fn store(
@@ -27,6 +28,11 @@ pub(super) async fn store(
     session.enabled.condstore |= unchanged_since.is_some();
     let condstore = session.enabled.condstore;
     session.selected_for_writing()?;
+    let at = session.selected_at()?;
+    let scope = flags::scope(at);
+    if !may_change(scope, &change) {
+        return Err(Failure::NoPermission.into());
+    }
     session.rows().await?;
     let selected = session.selected()?;
     let indexes = selected.resolve(set, by)?;
@@ -35,11 +41,13 @@ pub(super) async fn store(
     if uids.is_empty() {
         return Ok(if all_there { DONE } else { Done::with("EXPUNGEISSUED") });
     }
-    let since = unchanged_since.map(ModSeq);
+    let unchanged_since = unchanged_since.map(ModSeq);
+    let wanted_change =
+        FlagUpdate { change, unchanged_since, scope, deed: place::deed(session, at) };
     // RFC 7162 3.1.3: MODSEQ is told even of silent changes, so the FETCH is written all the same.
     let answer = if wanted.silent && !condstore { Answer::Silent } else { Answer::Fetch };
-    let (outcome, seen) = update(session, uids, change.clone(), since).await?;
-    session.selected()?.changed_here(&outcome.changed, &change, answer);
+    let (outcome, seen) = update(session, uids, wanted_change.clone()).await?;
+    session.selected()?.changed_here(&outcome.changed, &wanted_change.change, answer);
     session.take_news(Ok(seen))?;
     if !outcome.conflicts.is_empty() {
         return Ok(Done::with(format!("MODIFIED {}", conflicts(session, by, outcome.conflicts)?)));
@@ -47,18 +55,28 @@ pub(super) async fn store(
     Ok(if all_there { DONE } else { Done::with("EXPUNGEISSUED") })
 }
 
+/// RFC 4314 4: refused only when nothing of it may be changed.
+fn may_change(scope: FlagScope, change: &FlagChange) -> bool {
+    match change {
+        FlagChange::Replace(_) => scope.any(),
+        FlagChange::Add(flags) | FlagChange::Remove(flags) => {
+            let nothing = Flags::default();
+            scope.cut(&nothing, flags.clone()) != nothing || *flags == nothing && scope.any()
+        }
+    }
+}
+
 /// Changes flags, and sees in the same turn what came of it and of others.
 async fn update(
     session: &mut Session,
     uids: Vec<Uid>,
-    change: FlagChange,
-    since: Option<ModSeq>,
+    wanted: FlagUpdate,
 ) -> Result<(FlagOutcome, Seen), Stop> {
     let last = session.last(Wants::Rows).ok_or(Failure::WrongState)?;
     let tables = session.server.tables.clone();
     session
         .in_store(move |store| {
-            let outcome = store.flags_update(last.bal, last.folder, &uids, &change, since)?;
+            let outcome = store.flags_update_by((last.bal, last.folder), &uids, &wanted)?;
             Ok((outcome, look(&tables, store, &last)?))
         })
         .await

@@ -8,11 +8,13 @@ use super::{Plan, Shown, write_start};
 use crate::error::Failure;
 use crate::limits::{BODY_INLINE_BYTES, BODY_PIECE_BYTES, JOB_BYTES, JOB_MESSAGES, TOGETHER_MAX};
 use crate::rows::{Row, Rows};
-use crate::selected::Selected;
+use palombe_access::OpenFolder;
 use palombe_imap_proto::{BinaryPart, FetchItem, Partial, Section, SectionText, Writer};
 use palombe_message::listing::{self, Form, TextSink};
 use palombe_message::{Listing, Section as Which, TransferDecoder};
-use palombe_store::{BlobDigest, FlagChange, Flags, MessageMeta, Store};
+use palombe_store::{
+    BlobDigest, Deed, FlagChange, FlagScope, FlagUpdate, Flags, MessageMeta, Store,
+};
 use palombe_vocabulary::{BalId, FolderId, Uid};
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -27,6 +29,8 @@ pub(crate) struct Job {
     indexes: Vec<usize>,
     at: usize,
     marks_seen: bool,
+    /// Who marks messages of a BAL that is not its own.
+    deed: Option<Deed>,
     /// Marked `\Seen` by this command, not yet told.
     marked: HashMap<u32, MessageMeta>,
     /// Up to here of `indexes` messages were marked.
@@ -48,19 +52,21 @@ pub(crate) struct Step {
 
 impl Job {
     pub(crate) fn new(
-        selected: &Selected,
+        at: OpenFolder,
         plan: Arc<Plan>,
-        rows: Rows,
-        indexes: Vec<usize>,
+        (rows, indexes): (Rows, Vec<usize>),
+        marks: Option<Option<Deed>>,
     ) -> Self {
-        let marks_seen = !selected.read_only && plan.sets_seen();
+        let marks_seen = marks.is_some() && plan.sets_seen();
+        let deed = marks.flatten();
         Job {
-            bal: selected.bal,
-            folder: selected.folder,
+            bal: at.bal(),
+            folder: at.folder(),
             plan,
             indexes,
             at: 0,
             marks_seen,
+            deed,
             marked: HashMap::new(),
             marked_to: 0,
             rows,
@@ -138,7 +144,9 @@ impl Job {
             return Ok(Vec::new());
         }
         let change = FlagChange::Add(Flags { seen: true, ..Flags::default() });
-        let outcome = store.flags_update(self.bal, self.folder, &unseen, &change, None)?;
+        let (scope, deed) = (FlagScope::ALL, self.deed.clone());
+        let update = FlagUpdate { change, unchanged_since: None, scope, deed };
+        let outcome = store.flags_update_by((self.bal, self.folder), &unseen, &update)?;
         self.marked = outcome.changed.iter().map(|meta| (meta.uid.0, meta.clone())).collect();
         Ok(outcome.changed)
     }

@@ -9,7 +9,7 @@ use palombe_driver::{
     Bound, Bus, ListenerSettings, Pool, Shutdown, ShutdownTrigger, Stream, connect, listen, now,
 };
 use palombe_imap_server::{CleartextLogin, Entry, House, ImapServer, Settings, Unauthenticate};
-use palombe_store::{Filing, Flags, INBOX, NewBal, News, Store, StoreSettings};
+use palombe_store::{Filing, Flags, INBOX, JournalQuery, NewBal, News, Store, StoreSettings};
 use palombe_trust::{Anchors, ClientAuth, TlsIdentity, TrustPolicy, TrustState};
 use palombe_vocabulary::{BalId, BalKind, Publication, Secret, Timestamp};
 use rustls::pki_types::ServerName;
@@ -124,13 +124,54 @@ async fn open(server: &ImapServer, entry: Entry, shutdown: Shutdown) -> Bound {
 }
 
 impl World {
+    pub fn bal_named(&self, address: &str) -> BalId {
+        let bal = self.store.bal_by_address(&address.parse().unwrap()).unwrap();
+        bal.unwrap_or_else(|| panic!("no BAL {address}")).id
+    }
+
+    /// Another BAL, with the same password.
+    pub fn add_bal(&self, address: &str, kind: &str) {
+        let bal = NewBal {
+            address: address.parse().unwrap(),
+            kind: kind.parse().unwrap(),
+            label: String::new(),
+            publication: Publication::Annuaire,
+            quota_bytes: 1 << 30,
+            password_hash: Some(hash_password(&Secret::new(PASSWORD.to_owned())).unwrap()),
+        };
+        self.store.bal_add(bal, now()).unwrap();
+    }
+
+    /// How many lines of the journal of a BAL say that this member did this.
+    pub fn told(&self, bal: BalId, event: &str, member: &str) -> usize {
+        let query = JournalQuery {
+            from: None,
+            to: None,
+            message_id: None,
+            peer: None,
+            peer_dn: None,
+            domain: None,
+            event_prefix: Some(event.to_owned()),
+            rule_prefix: None,
+            bal: Some(bal),
+            limit: 1000,
+        };
+        let by = format!("\"by\":\"{member}\"");
+        let lines = self.store.journal(&query).unwrap();
+        lines.iter().filter(|(_, line)| line.detail.contains(&by)).count()
+    }
+
     /// A message as delivery files it, in INBOX.
     pub fn file(&self, prefix: &str, message: &[u8], date: &str) {
+        self.file_into(self.bal, prefix, message, date);
+    }
+
+    pub fn file_into(&self, bal: BalId, prefix: &str, message: &[u8], date: &str) {
         let mut spool = self.delivery.spool();
         spool.write(message).unwrap();
         let (blob, structure) = spool.finish().unwrap().into_parts();
         let filing = Filing {
-            bal: self.bal,
+            bal,
             folder: INBOX,
             prefix: prefix.as_bytes().to_vec(),
             flags: Flags::default(),
