@@ -57,7 +57,7 @@ pub(crate) fn failure(failure: &Failure) -> (Verdict, String) {
         Failure::Structure(_) => (No, "SERVERBUG", "Internal error"),
         Failure::NoSuchFolder => (No, "NONEXISTENT", "No such mailbox"), // RFC 5530 3
         Failure::NoSuchTarget => (No, "TRYCREATE", "No such mailbox"),   // RFC 9051 7.1
-        Failure::NoPermission => (No, "NOPERM", "Permission denied"), // RFC 5530 3, RFC 4314 6
+        Failure::NoPermission => (No, "NOPERM", "Permission denied"),    // RFC 5530 3, RFC 4314 6
         Failure::OtherBal => (No, "CANNOT", "REPLACE stays within one account"),
         Failure::Identifier => (No, "CANNOT", "No rights can be given to this identifier"),
         Failure::OwnRights => (No, "CANNOT", "The owner keeps every right"),
