@@ -78,6 +78,20 @@ impl ImapSession {
         self.finish(&tag, "APPEND").await
     }
 
+    /// Several messages by one APPEND (RFC 3502), without waiting before each (RFC 7888).
+    pub async fn append_many(&mut self, folder: &str, messages: &[Vec<u8>]) -> Result<Answer> {
+        self.tag += 1;
+        let tag = format!("a{}", self.tag);
+        let mut command = format!("{tag} APPEND {}", quoted(folder)).into_bytes();
+        for message in messages {
+            command.extend_from_slice(format!(" () {{{}+}}\r\n", message.len()).as_bytes());
+            command.extend_from_slice(message);
+        }
+        command.extend_from_slice(b"\r\n");
+        self.wire.send(&command).await?;
+        self.finish(&tag, "APPEND").await
+    }
+
     /// Enters IDLE; the server has confirmed it on return.
     pub async fn idle(&mut self) -> Result<()> {
         self.tag += 1;

@@ -10,6 +10,7 @@
 
 pub mod imap;
 pub mod imap_load;
+pub mod letter;
 pub mod limits;
 pub mod message;
 pub mod smtp;

@@ -6,6 +6,7 @@ use crate::process::{self, Running};
 use crate::site::{self, Site};
 use anyhow::Result;
 use std::net::SocketAddr;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
 
@@ -13,6 +14,15 @@ use std::process::Command;
 pub struct Dovecot {
     server: Running,
     site: Site,
+}
+
+/// How Dovecot keeps mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A file for each message.
+    Maildir,
+    /// A file for each message, state in indexes only.
+    Sdbox,
 }
 
 /// What is missing on this machine.
@@ -26,8 +36,29 @@ pub fn missing() -> Option<String> {
 impl Dovecot {
     /// Starts it over the maildirs in `mail` (`<local part>/Maildir`), all with one password.
     pub fn start(certificate: &str, mail: &Path, password: &str) -> Result<Dovecot> {
+        Dovecot::launch(Site::new("dovecot")?, certificate, mail, (Format::Maildir, password))
+    }
+
+    /// Starts one by itself, with empty mailboxes in this format.
+    pub fn alone(certificate: &str, format: Format, password: &str) -> Result<Dovecot> {
         let site = Site::new("dovecot")?;
-        let config = site.write("dovecot.conf", config(&site, certificate, mail, password))?;
+        let mail = site.subfolder("mail")?;
+        chown(&mail, Some(MAIL_ID), Some(MAIL_ID))?;
+        Dovecot::launch(site, certificate, &mail, (format, password))
+    }
+
+    fn launch(
+        site: Site,
+        certificate: &str,
+        mail: &Path,
+        (format, password): (Format, &str),
+    ) -> Result<Dovecot> {
+        let location = match format {
+            Format::Maildir => format!("maildir:{}/%n/Maildir", mail.display()),
+            Format::Sdbox => format!("sdbox:{}/%n/sdbox", mail.display()),
+        };
+        let text = config(&site, certificate, (mail, &location), password);
+        let config = site.write("dovecot.conf", text)?;
         let mut command = Command::new("/usr/sbin/dovecot");
         command.arg("-F").arg("-c").arg(config);
         let mut server = Running::start("dovecot", &mut command, &site.folder().join("start.log"))?;
@@ -64,7 +95,12 @@ impl Dovecot {
 }
 
 /// Defaults wherever a default exists: durability (`mail_fsync`), indexes, processes per login.
-fn config(site: &Site, certificate: &str, mail: &Path, password: &str) -> String {
+fn config(
+    site: &Site,
+    certificate: &str,
+    (mail, location): (&Path, &str),
+    password: &str,
+) -> String {
     let folder = site.folder().display();
     format!(
         "base_dir = {folder}/run
@@ -85,12 +121,16 @@ namespace inbox {{
     auto = create
     special_use = \\Trash
   }}
+  mailbox Archive {{
+    auto = create
+    special_use = \\Archive
+  }}
 }}
-mail_location = maildir:{mail}/%n/Maildir
+mail_location = {location}
 first_valid_uid = {MAIL_ID}
 last_valid_uid = {MAIL_ID}
 auth_username_format = %Ln
-mail_max_userip_connections = 100
+mail_max_userip_connections = 2000
 passdb {{
   driver = static
   args = password={password}
@@ -100,6 +140,7 @@ userdb {{
   args = uid={MAIL_ID} gid={MAIL_ID} home={mail}/%n allow_all_users=yes
 }}
 service imap-login {{
+  process_limit = 2048
   inet_listener imap {{
     port = 0
   }}
@@ -108,6 +149,9 @@ service imap-login {{
     port = {imaps}
     ssl = yes
   }}
+}}
+service imap {{
+  process_limit = 2048
 }}
 service lmtp {{
   inet_listener lmtp {{

@@ -72,3 +72,5 @@ pub const MULTI_GET_MAX: usize = 512;
 pub const KEYWORDS_TOLD_MAX: usize = 256;
 /// Rows read at the opening of a folder to find its first unseen message, and to count the recent ones.
 pub const OPENING_ROWS_MAX: usize = 100;
+/// Messages moved or expunged by one batch; more of them are several batches.
+pub const CHANGE_BATCH_MESSAGES: usize = 5000;

@@ -6,7 +6,7 @@ use crate::draft::{Arrival, Draft};
 use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
 use crate::folder::Numbers;
 use crate::keys::{self, bal_field};
-use crate::limits::{DENSE_SPAN, MULTI_GET_MAX};
+use crate::limits::{CHANGE_BATCH_MESSAGES, DENSE_SPAN, MULTI_GET_MAX};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
     BodyView, Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
@@ -340,12 +340,30 @@ impl Store {
         self.carry(&within(CarryMode::Move, bal, (from, to), uids), now)
     }
 
-    /// Copies or moves messages, all or none, from one BAL to another too: one batch takes them out there and files
+    /// Copies messages, all or none, or moves them, in bounded batches, from one BAL to another too: one batch takes them out there and files
     /// them here. What comes in counts against the quota of the BAL that takes it.
     ///
     /// # Errors
     /// [`StoreError::UnknownBal`], [`StoreError::UnknownFolder`], [`StoreError::OverQuota`], or the engine's.
     pub fn carry(&self, what: &Carriage, now: Timestamp) -> Result<CopyOutcome, StoreError> {
+        if what.mode == CarryMode::Copy || what.uids.len() <= CHANGE_BATCH_MESSAGES {
+            return self.carry_some(what, now);
+        }
+        // RFC 6851 3.3: each message is here or there, not all of them together.
+        let mut outcome: Option<CopyOutcome> = None;
+        for uids in what.uids.chunks(CHANGE_BATCH_MESSAGES) {
+            let moved = self.carry_some(&Carriage { uids: uids.to_vec(), ..what.clone() }, now);
+            match (&mut outcome, moved) {
+                (None, moved) => outcome = Some(moved?),
+                (Some(outcome), Ok(moved)) => outcome.pairs.extend(moved.pairs),
+                // Those before are there already, and are told.
+                (Some(_), Err(_)) => break,
+            }
+        }
+        outcome.ok_or(StoreError::Conflict)
+    }
+
+    fn carry_some(&self, what: &Carriage, now: Timestamp) -> Result<CopyOutcome, StoreError> {
         let ((source, from), (target, to)) = (what.from, what.to);
         let grows = what.mode == CarryMode::Copy || source != target;
         if grows {
@@ -413,6 +431,20 @@ impl Store {
     /// # Errors
     /// As there.
     pub fn expunge_by(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        uids: &[Uid],
+        deed: Option<&Deed>,
+    ) -> Result<Vec<Uid>, StoreError> {
+        let mut gone = Vec::with_capacity(uids.len());
+        for some in uids.chunks(CHANGE_BATCH_MESSAGES) {
+            gone.extend(self.expunge_some((bal, folder), some, deed)?);
+        }
+        gone.sort_unstable();
+        Ok(gone)
+    }
+
+    fn expunge_some(
         &self,
         (bal, folder): (BalId, FolderId),
         uids: &[Uid],

@@ -1,134 +1,73 @@
-//! What mail clients do, on mailboxes that hold the same messages.
+//! What mail clients do, on mailboxes that hold the same messages: Palombe, Dovecot over maildir, Dovecot over sdbox.
 
-use crate::servers::{self, Server};
-use crate::table::{Cell, Row};
-use crate::{Amount, Side};
-use anyhow::{Result, bail};
-use palombe_load::imap::ImapTarget;
-use palombe_load::imap_load::{self, ImapLoad, Scenario};
-use palombe_load::limits::OPERATIONS_MAX;
+mod growth;
+mod sides;
+mod table;
+mod works;
+
+use crate::Amount;
+use anyhow::Result;
+use palombe_load::imap::{ImapSession, ImapTarget};
+use palombe_load::letter::letter;
+use serde_json::{Value, json};
+use sides::{Kind, Server};
+use table::Row;
 use tokio::runtime::Runtime;
+use works::Work;
 
-struct Work {
-    name: &'static str,
-    scenario: Scenario,
-    connections: usize,
-    bytes: usize,
-    folder: &'static str,
-}
+/// Messages of the INBOX that is listed.
+const FILLED: u64 = 10_000;
+const FILLED_QUICK: u64 = 1_000;
+const FILLED_LARGE: u64 = 200_000;
+/// Messages of one APPEND that fills.
+const FILL_BATCH: u64 = 50;
+/// Octets of a letter.
+const LETTER_BYTES: usize = 4096;
 
-/// Messages in the INBOX of each of the first mailboxes.
-const FILLED: u64 = 2000;
-const FILLED_QUICK: u64 = 500;
-/// Mailboxes in use.
-const LOGINS: usize = 8;
-
-/// All rows.
-pub fn run(runtime: &Runtime, amount: &Amount) -> Result<Vec<Row>> {
-    let servers: Vec<Server> = amount
-        .sides
-        .iter()
-        .map(|side| Server::start(*side, amount.delivery))
-        .collect::<Result<_>>()?;
-    let filled = if amount.quick { FILLED_QUICK } else { FILLED };
+/// All rows, printed; gives them as JSON.
+pub fn run(runtime: &Runtime, amount: &Amount) -> Result<Value> {
+    if amount.growth {
+        return growth::run(runtime, amount);
+    }
+    let kinds = Kind::wanted(&amount.sides);
+    let servers: Vec<Server> = kinds.into_iter().map(Server::start).collect::<Result<_>>()?;
+    let filled = match (amount.large, amount.quick) {
+        (true, _) => FILLED_LARGE,
+        (_, true) => FILLED_QUICK,
+        _ => FILLED,
+    };
     for server in &servers {
-        fill(runtime, server, filled)?;
+        runtime.block_on(fill(&server.target()?, "INBOX", (0, filled)))?;
     }
     let mut rows = Vec::new();
-    for (index, work) in works(amount.quick).into_iter().enumerate() {
-        let mut row = Row::new(format!("{}, {} conn", work.name, work.connections));
+    for (index, work) in Work::all(amount.quick).into_iter().enumerate() {
+        let mut row = Row::new(work.name(filled));
         if !row.name.contains(&amount.row) {
             continue;
         }
+        // Whoever came first in this row comes second in the next.
         let mut order: Vec<&Server> = servers.iter().collect();
-        if index % 2 == 1 {
-            order.reverse();
-        }
+        order.rotate_left(index % servers.len().max(1));
         for server in order {
-            let run = format!("{index}-{:?}-{}", server.side(), std::process::id());
-            let cell = measure(runtime, server, &run, amount.seconds, OPERATIONS_MAX, &work)?;
-            match server.side() {
-                Side::Palombe => row.palombe = Some(cell),
-                Side::Reference => row.reference = Some(cell),
-            }
+            row.put(server.kind, works::measure(runtime, server, &work, (amount.seconds, filled))?);
         }
         eprintln!("{}", row.line());
         rows.push(row);
     }
-    Ok(rows)
+    table::print(&rows);
+    Ok(json!({ "filled": filled, "rows": rows }))
 }
 
-/// The same messages everywhere, by IMAP.
-fn fill(runtime: &Runtime, server: &Server, messages: u64) -> Result<()> {
-    let work = Work {
-        name: "fill",
-        scenario: Scenario::Append,
-        connections: LOGINS,
-        bytes: 4096,
-        folder: "INBOX",
-    };
-    let all = messages * LOGINS as u64;
-    let cell = measure(runtime, server, "fill", 300, all, &work)?;
-    if cell.summary.done != all {
-        bail!(
-            "{:?}: {} of {all} messages filed: {:?}",
-            server.side(),
-            cell.summary.done,
-            cell.summary.failed
-        );
+/// The same letters everywhere, from `first` on.
+async fn fill(target: &ImapTarget, folder: &str, (first, end): (u64, u64)) -> Result<()> {
+    let mut session = ImapSession::open(target, &sides::mailbox(0), sides::PASSWORD).await?;
+    let mut at = first;
+    while at < end {
+        let until = end.min(at + FILL_BATCH);
+        let letters: Vec<Vec<u8>> =
+            (at..until).map(|number| letter("fill", number, LETTER_BYTES)).collect();
+        session.append_many(folder, &letters).await?;
+        at = until;
     }
-    Ok(())
-}
-
-fn works(quick: bool) -> Vec<Work> {
-    let work = |name, scenario, connections, bytes, folder| Work {
-        name,
-        scenario,
-        connections,
-        bytes,
-        folder,
-    };
-    let mut works = Vec::new();
-    for connections in if quick { vec![8] } else { vec![1, 8] } {
-        works.extend([
-            work("connect and LOGIN", Scenario::Login, connections, 4096, "INBOX"),
-            work("SELECT, FETCH FLAGS of all", Scenario::FetchFlags, connections, 4096, "INBOX"),
-            work("FETCH one body", Scenario::FetchOne, connections, 4096, "INBOX"),
-            work("FETCH all bodies", Scenario::FetchAll, connections, 4096, "INBOX"),
-            work("SEARCH SUBJECT", Scenario::Search, connections, 4096, "INBOX"),
-            work("APPEND 4 KiB", Scenario::Append, connections, 4096, "Drafts"),
-            work("APPEND 1 MiB", Scenario::Append, connections, 1024 * 1024, "Drafts"),
-            work("APPEND to EXISTS in IDLE", Scenario::Idle, connections, 4096, "Trash"),
-        ]);
-    }
-    works
-}
-
-fn measure(
-    runtime: &Runtime,
-    server: &Server,
-    run: &str,
-    seconds: u64,
-    operations: u64,
-    work: &Work,
-) -> Result<Cell> {
-    let target = ImapTarget {
-        address: server.imaps(),
-        server_name: servers::HOSTNAME.to_owned(),
-        tls: palombe_load::tls::client_config(&palombe_tests::pki::anchors(), None)?,
-    };
-    let load = ImapLoad {
-        scenario: work.scenario,
-        run: run.to_owned(),
-        connections: work.connections,
-        operations,
-        seconds,
-        bytes: work.bytes,
-        folder: work.folder.to_owned(),
-        logins: (0..LOGINS).map(servers::mailbox).collect(),
-        password: servers::PASSWORD.to_owned(),
-    };
-    let (summary, took) =
-        server.measure(|| runtime.block_on(imap_load::run(target.clone(), load.clone())))?;
-    Ok(Cell::new(summary, took))
+    session.logout().await
 }

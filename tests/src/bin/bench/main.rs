@@ -1,4 +1,4 @@
-//! `palombe-bench`: the same client work on Palombe and on Postfix with Dovecot, interleaved in one run.
+//! `palombe-bench`: the same client work on Palombe and on Postfix or Dovecot, interleaved in one run.
 
 mod imap;
 mod servers;
@@ -32,6 +32,12 @@ struct Cli {
     /// One side only.
     #[arg(long)]
     only: Option<Side>,
+    /// IMAP: 200,000 messages in the listed mailbox instead of 10,000.
+    #[arg(long)]
+    large: bool,
+    /// IMAP: Palombe alone, with a folder that grows to a million messages.
+    #[arg(long)]
+    growth: bool,
     /// Only the rows whose name holds this, such as "4 KiB" or "kept".
     #[arg(long)]
     row: Option<String>,
@@ -81,6 +87,10 @@ pub struct Amount {
     pub sides: Vec<Side>,
     /// Part of the row's name.
     pub row: String,
+    /// A large mailbox.
+    pub large: bool,
+    /// A growing one.
+    pub growth: bool,
 }
 
 fn main() -> Result<()> {
@@ -91,14 +101,19 @@ fn main() -> Result<()> {
         sides: cli.only.map_or(vec![Side::Palombe, Side::Reference], |side| vec![side]),
         delivery: cli.reference_delivery,
         row: cli.row.unwrap_or_default(),
+        large: cli.large,
+        growth: cli.growth,
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (name, rows) = match cli.what {
-        What::Smtp => ("smtp", smtp::run(&runtime, &amount)?),
+        What::Smtp => {
+            let rows = smtp::run(&runtime, &amount)?;
+            table::print(&rows);
+            ("smtp", json!(rows))
+        }
         What::Imap => ("imap", imap::run(&runtime, &amount)?),
     };
-    table::print(&rows);
     let path = match cli.json {
         Some(path) => path,
         None => palombe_tests::repo::target()?.join(format!("bench-{name}.json")),

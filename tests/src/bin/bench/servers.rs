@@ -77,14 +77,6 @@ impl Server {
         }
     }
 
-    /// IMAP over TLS.
-    pub fn imaps(&self) -> SocketAddr {
-        match self {
-            Server::Palombe(palombe) => palombe.imaps(),
-            Server::Reference(reference) => reference.1.imaps(),
-        }
-    }
-
     /// Waits until all that was accepted is in the mailboxes (Palombe files at once), at most a minute.
     pub fn settle(&self) {
         if let Server::Reference(reference) = self {
@@ -138,17 +130,24 @@ impl Server {
 }
 
 fn start_palombe() -> Result<Server> {
+    Ok(Server::Palombe(Box::new(palombe()?)))
+}
+
+/// Palombe with its mailboxes.
+pub fn palombe() -> Result<Palombe> {
     let mut palombe = Palombe::prepare("beta")?;
     palombe.password = PASSWORD.to_owned();
     for door in ["interop", "submission"] {
         palombe.set(door, "messages_per_minute", "0");
     }
+    // Every client of the benchmark comes from one address.
+    palombe.set("imap", "connections_per_peer_max", "5000");
     palombe.resume()?;
     palombe.add_domain(DOMAIN)?;
     for number in 0..MAILBOXES {
         palombe.add_bal(&format!("bal{number:02}"))?;
     }
-    Ok(Server::Palombe(Box::new(palombe)))
+    Ok(palombe)
 }
 
 fn start_reference(delivery: ReferenceDelivery) -> Result<Server> {
