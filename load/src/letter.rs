@@ -15,8 +15,22 @@ const MATTERS: [&str; 8] = [
     "Transmission infirmiere",
 ];
 const WORDS: [&str; 16] = [
-    "patient", "tension", "glycemie", "traitement", "controle", "douleur", "examen", "dosage",
-    "suivi", "semaine", "bilan", "reprise", "scanner", "amelioration", "domicile", "courrier",
+    "patient",
+    "tension",
+    "glycemie",
+    "traitement",
+    "controle",
+    "douleur",
+    "examen",
+    "dosage",
+    "suivi",
+    "semaine",
+    "bilan",
+    "reprise",
+    "scanner",
+    "amelioration",
+    "domicile",
+    "courrier",
 ];
 /// A word in the text of one letter in a hundred.
 pub const RARE_WORD: &str = "anticoagulant";

@@ -32,7 +32,15 @@ pub fn run(runtime: &Runtime, amount: &Amount) -> Result<Value> {
     let mut at = 0;
     println!(
         "{:>9} {:>9} {:>12} {:>9} {:>9} {:>10} {:>9} {:>9} {:>7}",
-        "messages", "fill /s", "LOGIN+SELECT", "last 50", "NOOP", "flags 1:*", "UNSEEN", "IDLE", "MiB"
+        "messages",
+        "fill /s",
+        "LOGIN+SELECT",
+        "last 50",
+        "NOOP",
+        "flags 1:*",
+        "UNSEEN",
+        "IDLE",
+        "MiB"
     );
     for size in sizes {
         let began = Instant::now();
