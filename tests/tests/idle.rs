@@ -9,7 +9,7 @@ use palombe_tests::{clients, mail};
 const BALS: usize = 5;
 const SESSIONS_PER_BAL: usize = 10;
 /// Sessions whose memory is measured; `PALOMBE_IDLE_SESSIONS=1000` asks for more.
-const MEASURED: usize = 150;
+const MEASURED: usize = 500;
 /// What one idle session over TLS may cost, octets. The buffers of TLS alone are some 40 KiB.
 const SESSION_BYTES_MAX: u64 = 256 * 1024;
 
