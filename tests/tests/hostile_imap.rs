@@ -4,9 +4,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use palombe_tests::imap::{Answer, Heard, Imap};
 use palombe_tests::palombe::Palombe;
-use palombe_tests::{mail, wait};
+use palombe_tests::{mail, pki, process, repo, skip_if_missing, wait};
 use std::io::ErrorKind;
 use std::net::Shutdown;
+use std::process::Command;
 
 const MIB: u64 = 1024 * 1024;
 /// What one kind of attack may add to the memory of the process, at its highest.
@@ -83,13 +84,14 @@ impl Scene {
     }
 }
 
-/// Reads up to the end of the connection, which must come.
-fn to_the_end(imap: &mut Imap) -> Result<()> {
+/// Everything up to the end of the connection, which must come.
+fn to_the_end(imap: &mut Imap) -> Result<Vec<Heard>> {
+    let mut all = Vec::new();
     loop {
         match imap.heard() {
-            Ok(_) => {}
+            Ok(heard) => all.push(heard),
             Err(error) if is_patience(&error) => return Err(error.context("it stays open")),
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(all),
         }
     }
 }
@@ -134,8 +136,11 @@ fn slow_clients_are_let_go() -> Result<()> {
         strangers.retain_mut(|imap| imap.send(&[*octet]).is_ok());
         Ok(strangers.is_empty().then_some(()))
     })?;
+    // RFC 9051 3.4: no connection is closed without a BYE.
     for imap in halfway.iter_mut().chain(&mut appending) {
-        to_the_end(imap)?;
+        let last = to_the_end(imap)?;
+        let is_bye = |heard: &Heard| matches!(heard, Heard::Untagged(t, _) if t.starts_with("BYE"));
+        ensure!(last.iter().any(is_bye), "no BYE: {last:?}");
     }
     scene.end()
 }
@@ -170,6 +175,27 @@ fn literals_without_end_are_cut_off() -> Result<()> {
     let mut imap = scene.attacker()?;
     let sent = flood(&mut imap, &piece, 256 * MIB);
     ensure!(sent < 256 * MIB, "a line of {sent} octets was taken");
+    scene.end()
+}
+
+#[test]
+fn compressed_streams_that_explode_are_cut_off() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["python3"]));
+    let scene = Scene::new(&[])?;
+    let account = scene.palombe.localhost_account(&scene.address);
+    // A line, a literal of a search, a message: none of them ends.
+    for command in
+        ["a NOOP ", "a SEARCH TEXT {4000000000+}\r\n", "a APPEND INBOX {4000000000+}\r\n"]
+    {
+        let mut bomb = Command::new("python3");
+        bomb.arg(repo::root().join("tests/clients/deflate_bomb.py")).arg("localhost");
+        bomb.arg(account.imaps.port().to_string()).arg(pki::anchors()).arg(&account.address);
+        bomb.arg(scene.palombe.password_file()).arg(command);
+        let output = process::run(&mut bomb)?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!("{command:?}: {}", told.trim());
+        ensure!(told.contains("closed True"), "{command}: {told}");
+    }
     scene.end()
 }
 

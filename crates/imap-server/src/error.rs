@@ -94,8 +94,10 @@ pub(crate) enum Failure {
 pub(crate) enum Gone {
     #[error("the client closed the connection")]
     Closed,
-    #[error("the client did not read or write in time")]
+    #[error("the client did not read in time")]
     Stalled,
+    #[error("the client did not end a command in time")]
+    Unfinished,
     #[error("autologout")]
     Autologout,
     #[error("the server stops")]

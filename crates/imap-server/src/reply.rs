@@ -147,7 +147,11 @@ pub(crate) fn bad(bad: Bad) -> (Verdict, String) {
 /// The last words of a connection; `None` when nobody listens any more.
 pub(crate) fn bye(gone: Gone) -> Option<&'static str> {
     Some(match gone {
-        Gone::Closed | Gone::Tls | Gone::Stalled | Gone::Compression => return None,
+        // One that does not read would not read this either.
+        Gone::Closed | Gone::Tls | Gone::Stalled => return None,
+        // RFC 9051 3.4: no connection is closed without its reason.
+        Gone::Unfinished => "BYE The command was not ended in time",
+        Gone::Compression => "BYE The compressed stream cannot be followed",
         Gone::Logout => "BYE Goodbye",
         Gone::Autologout => "BYE Autologout; idle for too long", // RFC 9051 5.4
         Gone::Shutdown => "BYE [UNAVAILABLE] Server shutting down",

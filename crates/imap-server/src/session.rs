@@ -92,7 +92,7 @@ impl ImapServer {
         let mut session = Box::new(Session::new(self.clone(), wire, peer, session));
         let end = Box::pin(session.run(entry, over_limit)).await;
         match end {
-            Gone::Stalled | Gone::Autologout => count(&self.metrics.stalls),
+            Gone::Stalled | Gone::Unfinished | Gone::Autologout => count(&self.metrics.stalls),
             Gone::Flood | Gone::LoginFailures | Gone::Compression => {
                 count(&self.metrics.limits_passed)
             }
@@ -309,7 +309,7 @@ impl Session {
 
     fn overdue(&self) -> Gone {
         let between = matches!(self.pending, Pending::None | Pending::Idle { .. });
-        if between { Gone::Autologout } else { Gone::Stalled }
+        if between { Gone::Autologout } else { Gone::Unfinished }
     }
 
     async fn start_tls(&mut self, config: Arc<rustls::ServerConfig>) -> Result<(), Gone> {
