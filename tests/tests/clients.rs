@@ -241,9 +241,10 @@ fn muttrc(account: &Account) -> String {
 fn mutt_reads(palombe: &Palombe, account: &Account, rc: &Path, keys: &str) -> Result<()> {
     let url_user = account.address.replace('@', "%40");
     let folder = format!("imaps://{url_user}@localhost:{}/INBOX", account.imaps.port());
-    let line = format!("mutt -n -F '{}' -f '{folder}' -e 'push \"{keys}\"'", rc.display());
+    let line = format!("mutt -n -d 2 -F '{}' -f '{folder}' -e 'push \"{keys}\"'", rc.display());
     let mut read = Command::new("script");
     read.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
+    read.env("HOME", palombe.folder()); // for .muttdebug0, what was said; older ones get higher numbers
     process::run(&mut read).context(process::tail(&palombe.log()))?;
     Ok(())
 }
@@ -375,14 +376,30 @@ fn imaplib_follows_a_folder_by_modseq() -> Result<()> {
 #[test]
 fn mutt_and_curl_change_one_folder_in_turn() -> Result<()> {
     skip_if_missing!(process::missing_programs(&["mutt", "script", "curl"]));
+    mutt_and_curl_in_turn("")
+}
+
+/// RFC 4978 and RFC 7162 3.2.5: mutt compresses, keeps headers, and asks for what changed since.
+#[test]
+fn mutt_resynchronises_over_a_compressed_connection() -> Result<()> {
+    skip_if_missing!(process::missing_programs(&["mutt", "script", "curl"]));
+    mutt_and_curl_in_turn(
+        "set imap_deflate=yes\nset imap_condstore=yes\nset imap_qresync=yes\nset header_cache=CACHE\n",
+    )
+}
+
+/// `more`: lines for muttrc, in which `CACHE` stands for a folder.
+fn mutt_and_curl_in_turn(more: &str) -> Result<()> {
     let (palombe, account) = one_bal()?;
+    let cache = palombe.site().subfolder("headers")?;
+    let more = more.replace("CACHE", &cache.display().to_string());
     for number in 1..=4 {
         let id = format!("{number}@beta");
         let message = mail::plain(&account.address, &account.address, &id, "Bonjour.");
         let file = palombe.site().write("message.eml", message)?;
         clients::curl_submit(&account, &account.address, &file)?;
     }
-    let rc = palombe.site().write("muttrc", muttrc(&account))?;
+    let rc = palombe.site().write("muttrc", muttrc(&account) + &more)?;
     let read = |keys: &str| mutt_reads(&palombe, &account, &rc, keys);
     // mutt flags the first, removes the second, saves the third.
     read(
@@ -411,5 +428,14 @@ fn mutt_and_curl_change_one_folder_in_turn() -> Result<()> {
     let before = far_flags(&account)?;
     read("<sync-mailbox><exit>")?;
     assert_eq!(before, far_flags(&account)?);
+    if !more.is_empty() {
+        assert!(!listing(&cache)?.is_empty(), "mutt kept no headers");
+        let mut said = String::new();
+        for session in 0..3 {
+            let log = std::fs::read(palombe.folder().join(format!(".muttdebug{session}")))?;
+            said.push_str(&String::from_utf8_lossy(&log));
+        }
+        assert!(said.contains("COMPRESS DEFLATE") && said.contains(" VANISHED)"), "{said}");
+    }
     Ok(())
 }
