@@ -68,6 +68,9 @@ async fn ask(client: &Client, json: bool, command: Command) -> anyhow::Result<()
         Command::Journal(JournalCommand::List(list)) => {
             commands::admin::journal(client, json, list).await
         }
+        Command::Journal(JournalCommand::Verify) => {
+            commands::admin::journal_verify(client, json).await
+        }
         Command::Search(c) => commands::search::search(client, json, c).await,
         Command::Run | Command::Config(_) | Command::ListeBlanche(_) | Command::Store(_) => Ok(()),
     }

@@ -428,6 +428,9 @@ impl Check<'_> {
             }
             Ok(())
         })?;
+        for problem in crate::proof::verify(self.reader)?.problems {
+            self.problem(|| format!("journal: {problem}"));
+        }
         let mut found = 0u64;
         self.each(Space::Journal, b"i", |_, _, _| {
             found += 1;

@@ -403,11 +403,12 @@ impl Draft {
         let seq = self.batch.step_new(global::KEY, global::JOURNAL, 1);
         let row = crate::journal::bounded(line);
         let row = self.row(rows::encode(&*row));
-        self.batch.put_slots(
+        self.batch.put_chained(
             Space::Journal,
             (keys::journal_line(line.at, 0), vec![Slot::u64(seq, keys::LINE_SEQ_AT)]),
-            (row.into(), Vec::new()),
-            When::Always,
+            row,
+            (keys::journal_link(0), vec![Slot::u64(seq, keys::JOURNAL_LINK_SEQ_AT)]),
+            keys::JOURNAL_HEAD,
         );
         for (kind, hash) in crate::journal::index_of(&self.blob_key, line) {
             let key = keys::journal_index(kind, hash, line.at, 0);

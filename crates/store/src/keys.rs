@@ -353,6 +353,24 @@ pub(crate) fn journal_line(at: Timestamp, seq: u64) -> Vec<u8> {
     join(&[JOURNAL_LINES, &time(at), &seq.to_be_bytes()])
 }
 
+pub(crate) const JOURNAL_LINKS: &[u8] = b"c";
+
+/// The link of a line in the chain of all lines.
+pub(crate) fn journal_link(seq: u64) -> Vec<u8> {
+    join(&[JOURNAL_LINKS, &seq.to_be_bytes()])
+}
+
+/// Where the number stands in the key of a link.
+pub(crate) const JOURNAL_LINK_SEQ_AT: usize = 1;
+
+/// Digest of the last link.
+pub(crate) const JOURNAL_HEAD: &[u8] = b"h";
+
+/// Number and digest of the last link that was trimmed.
+pub(crate) const JOURNAL_ANCHOR: &[u8] = b"t";
+
+/// Where the instant stands in the key of a line.
+pub(crate) const LINE_TIME_AT: usize = 1;
 /// Where the number stands in the key of a line.
 pub(crate) const LINE_SEQ_AT: usize = 9;
 

@@ -29,6 +29,7 @@ mod members;
 mod message;
 #[cfg(test)]
 mod model;
+mod proof;
 mod queue;
 mod retention;
 mod rights;

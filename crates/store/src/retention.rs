@@ -1,17 +1,19 @@
 //! What is kept for a time only: lines of the journal, and the change log that clients catch up from.
 
 use crate::directory::counter;
-use crate::engine::{Batch, Direction, Durability, Space};
+use crate::engine::{Batch, Direction, Durability, Space, after};
 use crate::journal::index_of;
 use crate::keys::{self, bal_field};
 use crate::limits::{JOURNAL_TRIM_BATCH, LOG_KEPT_MODSEQS, LOG_TRIM_SLACK};
 use crate::message::log_floor;
+use crate::proof::Link;
 use crate::rows;
 use crate::{JournalLine, Store, StoreError};
 use palombe_vocabulary::{BalId, ModSeq, Timestamp};
 
 impl Store {
-    /// Removes the lines of the journal from before `before`, at most `budget` of them, oldest first; gives how many.
+    /// Removes the lines of the journal from before `before`, at most `budget` of them, in the order in which they were
+    /// written; gives how many. A younger line ends it.
     ///
     /// # Errors
     /// The engine's.
@@ -28,28 +30,37 @@ impl Store {
         Ok(trimmed)
     }
 
+    /// In the order of the chain, so that what stays can still be verified.
     fn journal_trim_some(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let mut lines = Vec::new();
-        let (from, to) = (keys::journal_from(Timestamp(i64::MIN)), keys::journal_from(before));
+        let end = after(keys::JOURNAL_LINKS);
         self.inner.read(|r| {
-            r.scan(Space::Journal, &from, &to, Direction::Up, &mut |key, value| {
-                let seq = keys::u64_at(key, keys::LINE_SEQ_AT);
-                let seq = seq.ok_or_else(|| rows::damaged("a journal key"))?;
-                let line: JournalLine = rows::decode(value, "a journal line")?;
-                lines.push((key.to_vec(), seq, line));
+            r.scan(Space::Journal, keys::JOURNAL_LINKS, &end, Direction::Up, &mut |key, value| {
+                let link = Link::read(key, value)?;
+                let at = keys::time_at(&link.line, keys::LINE_TIME_AT);
+                if at.is_none_or(|at| at >= before) {
+                    return Ok(false);
+                }
+                let line = match r.get(Space::Journal, &link.line)? {
+                    Some(value) => Some(rows::decode::<JournalLine>(&value, "a journal line")?),
+                    None => None,
+                };
+                lines.push((link, line));
                 Ok(lines.len() < limit)
             })
         })?;
-        let count = lines.len();
-        if count == 0 {
-            return Ok(0);
-        }
+        let Some((last, _)) = lines.last() else { return Ok(0) };
         let mut batch = Batch::new(Durability::Relaxed);
-        for (key, seq, line) in lines {
-            for (kind, hash) in index_of(&self.inner.blob_key, &line) {
-                batch.delete(Space::Journal, keys::journal_index(kind, hash, line.at, seq));
+        let anchor = [&last.seq.to_be_bytes()[..], &last.digest].concat();
+        batch.put(Space::Journal, keys::JOURNAL_ANCHOR.to_vec(), anchor);
+        let count = lines.len();
+        for (link, line) in lines {
+            for (kind, hash) in line.iter().flat_map(|l| index_of(&self.inner.blob_key, l)) {
+                let at = keys::time_at(&link.line, keys::LINE_TIME_AT).unwrap_or(before);
+                batch.delete(Space::Journal, keys::journal_index(kind, hash, at, link.seq));
             }
-            batch.delete(Space::Journal, key);
+            batch.delete(Space::Journal, link.line);
+            batch.delete(Space::Journal, keys::journal_link(link.seq));
         }
         self.inner.engine.commit(batch)?;
         Ok(count)

@@ -648,6 +648,21 @@ pub struct JournalQuery {
     pub limit: usize,
 }
 
+/// What a walk along the journal's chain saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalProof {
+    /// Lines that are there.
+    pub lines: u64,
+    /// Number of the oldest line that was not trimmed.
+    pub first: u64,
+    /// Number of the last line.
+    pub last: u64,
+    /// Digest of the whole chain, hexadecimal: kept elsewhere, it proves later that nothing before was rewritten.
+    pub head: String,
+    /// What is wrong, the first few.
+    pub problems: Vec<String>,
+}
+
 /// A hint that something changed; the rows are the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {

@@ -99,6 +99,7 @@ fn router(admin: Admin) -> Router {
         .route("/v1/journal", get(journal))
         .route("/v1/search", get(search::show))
         .route("/v1/search/rebuild", post(search::rebuild))
+        .route("/v1/journal/proof", get(journal_proof))
         .route("/v1/store/check", get(store_check))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)
@@ -408,6 +409,17 @@ async fn journal(State(admin): State<Admin>, Query(params): Query<JournalParams>
         .await?;
     let views: Vec<_> = lines.into_iter().map(|(seq, line)| JournalView::new(seq, line)).collect();
     Ok(Json(json!(views)))
+}
+
+async fn journal_proof(State(admin): State<Admin>) -> Answer {
+    let proof = admin.run(|store| Ok(store.journal_verify()?)).await?;
+    Ok(Json(json!({
+        "lines": proof.lines,
+        "first": proof.first,
+        "last": proof.last,
+        "head": proof.head,
+        "problems": proof.problems,
+    })))
 }
 
 async fn store_check(State(admin): State<Admin>) -> Answer {

@@ -170,6 +170,20 @@ pub async fn journal(client: &Client, json: bool, list: JournalList) -> anyhow::
     show(json, &value, |v| print_rows(v, &columns))
 }
 
+/// `palombe journal verify`
+pub async fn journal_verify(client: &Client, json: bool) -> anyhow::Result<()> {
+    let proof = client.get("/v1/journal/proof").await?;
+    let problems = proof["problems"].as_array().map_or(0, Vec::len);
+    show(json, &proof, |proof| {
+        print_object(proof);
+        if problems == 0 {
+            println!("the journal is what was written");
+        }
+    })?;
+    anyhow::ensure!(problems == 0, "the journal was tampered with: {problems} problems");
+    Ok(())
+}
+
 /// `palombe reload`
 pub async fn reload(client: &Client, json: bool) -> anyhow::Result<()> {
     let value = client.post("/v1/reload", &Value::Null).await?;

@@ -135,6 +135,15 @@ pub(crate) enum Edit {
         value_slots: Vec<Slot>,
         when: When,
     },
+    /// A row of a hash chain and its link: under `link`, the row's key and the digest of the chain up to it.
+    Chained {
+        space: Space,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        key_slots: Vec<Slot>,
+        link: (Vec<u8>, Vec<Slot>),
+        head: Vec<u8>,
+    },
     Delete {
         space: Space,
         key: Vec<u8>,
@@ -246,6 +255,19 @@ impl Batch {
         self.edits.push(Edit::Put { space, key, value, key_slots, value_slots, when });
     }
 
+    /// Adds a row to the chain of `head`; its link stands under `link`. See [`super::chain`].
+    pub(crate) fn put_chained(
+        &mut self,
+        space: Space,
+        (key, key_slots): (Vec<u8>, Vec<Slot>),
+        value: Vec<u8>,
+        link: (Vec<u8>, Vec<Slot>),
+        head: &[u8],
+    ) {
+        let head = head.to_vec();
+        self.edits.push(Edit::Chained { space, key, value, key_slots, link, head });
+    }
+
     pub(crate) fn delete(&mut self, space: Space, key: Vec<u8>) {
         self.delete_when(When::Always, space, key);
     }
@@ -262,6 +284,7 @@ impl Batch {
     pub(crate) fn bytes(&self) -> usize {
         let edit = |e: &Edit| match e {
             Edit::Put { key, value, .. } => key.len() + value.len() + 32,
+            Edit::Chained { key, value, .. } => 2 * key.len() + value.len() + 96,
             Edit::Delete { key, .. } => key.len() + 32,
             Edit::DeleteRange { from, to, .. } => from.len() + to.len() + 32,
         };

@@ -1,6 +1,7 @@
 //! The one thread that writes: group commit.
 
 use super::batch::Edit;
+use super::chain::Heads;
 use super::counters::Counters;
 use super::overlay::Overlay;
 use super::{
@@ -127,7 +128,12 @@ impl Engine {
             .name("store-committer".to_owned())
             .spawn(move || {
                 let closing = CloseOnDrop(own);
-                Committer { shared: &closing.0, counters: Counters::default() }.run();
+                Committer {
+                    shared: &closing.0,
+                    counters: Counters::default(),
+                    heads: Heads::default(),
+                }
+                .run();
             })
             .map_err(|e| EngineError::Unavailable(format!("no committer thread: {e}")))?;
         Ok(Engine { shared, thread: Some(thread) })
@@ -263,6 +269,7 @@ impl Waiting {
 struct Committer<'a> {
     shared: &'a Shared,
     counters: Counters,
+    heads: Heads,
 }
 
 /// A group being built.
@@ -335,6 +342,9 @@ impl Committer<'_> {
                 None => Op::Delete(Space::Counters, key),
             });
         }
+        for ((space, key), digest) in self.heads.take_dirty() {
+            group.ops.push(Op::Put(space, key, digest.to_vec()));
+        }
         let result = match group.ops.is_empty() {
             true => Ok(()),
             false => self.shared.backend.write(&group.ops, group.synced && self.shared.sync),
@@ -343,6 +353,7 @@ impl Committer<'_> {
             // What is on disk is unknown until it is read again.
             tracing::error!(%error, "a group could not be written");
             self.counters.forget();
+            self.heads.forget();
             self.shared.broke(error);
         }
         self.counters.bound();
@@ -361,6 +372,11 @@ impl Committer<'_> {
                 return Err(EngineError::Refused(Refused::Expectation(i)));
             }
         }
+        for edit in &batch.edits {
+            if let Edit::Chained { space, head, .. } = edit {
+                self.heads.load(backend, *space, head)?;
+            }
+        }
         let draft = self.counters.run(backend, &batch.steps)?;
         check_slots(&batch, &draft.results)?;
         let mut guards = Vec::with_capacity(batch.guards.len());
@@ -369,7 +385,7 @@ impl Committer<'_> {
         }
         let steps = super::Steps(draft.results.clone());
         for edit in batch.edits {
-            group.edit(edit, &steps.0, &guards);
+            group.edit(edit, &steps.0, &guards, &mut self.heads);
         }
         self.counters.apply(draft, &batch.counter_deletes);
         Ok(Committed { steps, guards })
@@ -406,6 +422,7 @@ impl Committer<'_> {
                 Ok(()) => {
                     tracing::warn!("the store writes again");
                     self.counters.forget();
+                    self.heads.forget();
                     self.shared.counts.reopened.fetch_add(1, Ordering::Relaxed);
                     self.shared.counts.broken.store(false, Ordering::Release);
                     return true;
@@ -432,8 +449,16 @@ fn holds(backend: &dyn Backend, overlay: &Overlay, expect: &Expect) -> Result<bo
 /// A result must fit each of its slots, so that patching cannot fail half-way.
 fn check_slots(batch: &Batch, results: &[i64]) -> Result<(), EngineError> {
     for edit in &batch.edits {
-        let Edit::Put { key, value, key_slots, value_slots, .. } = edit else { continue };
-        for (slots, len) in [(key_slots, key.len()), (value_slots, value.len())] {
+        let patched = match edit {
+            Edit::Put { key, value, key_slots, value_slots, .. } => {
+                [(key_slots, key.len()), (value_slots, value.len())]
+            }
+            Edit::Chained { key, key_slots, link: (link, link_slots), .. } => {
+                [(key_slots, key.len()), (link_slots, link.len())]
+            }
+            Edit::Delete { .. } | Edit::DeleteRange { .. } => continue,
+        };
+        for (slots, len) in patched {
             for slot in slots {
                 let fits = match (results.get(slot.step.0), slot.width) {
                     (Some(v), 4) => u32::try_from(*v).is_ok(),
@@ -459,7 +484,7 @@ fn patch(bytes: &mut [u8], slots: &[Slot], results: &[i64]) {
 }
 
 impl Group {
-    fn edit(&mut self, edit: Edit, results: &[i64], guards: &[bool]) {
+    fn edit(&mut self, edit: Edit, results: &[i64], guards: &[bool], heads: &mut Heads) {
         let applies = |when: When| match when {
             When::Always => true,
             When::Absent(g) => guards.get(g.0) == Some(&false),
@@ -472,10 +497,22 @@ impl Group {
                 patch(&mut value, &value_slots, results);
                 Op::Put(space, key, value)
             }
+            Edit::Chained { space, mut key, value, key_slots, link, head } => {
+                let (mut link, link_slots) = link;
+                patch(&mut key, &key_slots, results);
+                patch(&mut link, &link_slots, results);
+                let digest = heads.add((space, &head), &key, &value);
+                self.push(Op::Put(space, link, [&key[..], &digest].concat()));
+                Op::Put(space, key, value)
+            }
             Edit::Delete { space, key, when } if applies(when) => Op::Delete(space, key),
             Edit::DeleteRange { space, from, to } => Op::DeleteRange(space, from, to),
             _ => return,
         };
+        self.push(op);
+    }
+
+    fn push(&mut self, op: Op) {
         self.overlay.note(&op);
         self.ops.push(op);
     }

@@ -5,6 +5,7 @@
 //! applied whole, or refused whole with the reason. Reads happen on one consistent snapshot.
 
 mod batch;
+pub(crate) mod chain;
 mod committer;
 #[cfg(test)]
 mod conformance;
