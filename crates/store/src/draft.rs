@@ -25,6 +25,8 @@ pub(crate) struct Draft {
     blob_key: [u8; 32],
     /// Keys of the keywords that this batch notes.
     keywords: HashSet<Vec<u8>>,
+    /// Bodies that this batch makes known.
+    bodies: HashSet<BlobDigest>,
     failed: Option<EngineError>,
 }
 
@@ -111,6 +113,7 @@ impl Draft {
             queue_due: Vec::new(),
             blob_key,
             keywords: HashSet::new(),
+            bodies: HashSet::new(),
             failed: None,
         }
     }
@@ -328,6 +331,10 @@ impl Draft {
     /// Makes a body known, unless the same octets are; its structure too.
     pub(crate) fn body(&mut self, blob: &SpooledBlob, structure: &[u8]) {
         let digest = blob.digest();
+        if !self.bodies.insert(digest) {
+            self.forget_pieces(blob);
+            return;
+        }
         let known = self.batch.guard(Space::Blobs, keys::blob(&digest));
         let row = BlobRow { size: blob.size(), upload: blob.upload() };
         let encoded = self.row(rows::encode(&row));
@@ -352,6 +359,17 @@ impl Draft {
                 }
                 self.batch.delete(Space::Blobs, keys::upload(row.upload));
             }
+        }
+    }
+
+    /// The same octets came before in this batch: theirs stay.
+    fn forget_pieces(&mut self, blob: &SpooledBlob) {
+        if let Pieces::Disk = blob.pieces() {
+            let row = BlobRow { size: blob.size(), upload: blob.upload() };
+            for index in 0..row.chunks() {
+                self.batch.delete(Space::Chunks, keys::chunk(row.upload, index));
+            }
+            self.batch.delete(Space::Blobs, keys::upload(row.upload));
         }
     }
 

@@ -109,6 +109,14 @@ fn several_uploads_are_all_or_nothing() {
         assert!(filed.iter().all(|one| one.modseq == filed[0].modseq));
         assert_eq!(text(store, id, INBOX, Uid(3)), b"one");
         assert_eq!(store.check().unwrap().counts.blobs, 2);
+        // So are large ones, whose pieces are on disk already.
+        store.bal_set_quota(id, 10_000_000).unwrap();
+        let uploads = vec![upload(store, id, &large), upload(store, id, &large)];
+        let filed = store.file_all(uploads, NOW).unwrap();
+        assert_eq!(text(store, id, INBOX, filed[0].uid), large);
+        assert_eq!(text(store, id, INBOX, filed[1].uid), large);
+        store.expunge(id, INBOX, &[filed[0].uid, filed[1].uid]).unwrap();
+        store.bal_set_quota(id, 100).unwrap();
         let uploads = vec![upload(store, id, b"three"), upload(store, id, &large)];
         assert!(matches!(store.file_all(uploads, NOW), Err(StoreError::OverQuota(_))));
         let nowhere = upload(store, id, b"three");
@@ -116,7 +124,7 @@ fn several_uploads_are_all_or_nothing() {
         let uploads = vec![upload(store, id, b"four"), Upload { filing, ..nowhere }];
         assert!(matches!(store.file_all(uploads, NOW), Err(StoreError::UnknownFolder)));
         assert_eq!(store.view(id, INBOX).unwrap().messages.len(), 3);
-        assert_eq!(store.check().unwrap().counts.journal_lines, 3);
+        assert_eq!(store.check().unwrap().counts.journal_lines, 5);
         assert!(store.file_all(Vec::new(), NOW).unwrap().is_empty());
         // The pieces of the refused body are taken back behind the committer.
         store.journal_append(vec![line("barrier")]).unwrap();
