@@ -103,7 +103,7 @@ pub const TABLE: &[Support] = &[
     row(9586, "UIDONLY", &["UIDONLY"], Authenticated, Yes),
     row(
         6855,
-        "UTF-8",
+        "UTF-8 (now RFC 9755)",
         &["UTF8=ACCEPT"],
         Authenticated,
         Partial("headers in UTF-8 go as they are to clients that did not enable it (no RFC 6857)"),
@@ -143,7 +143,7 @@ pub const TABLE: &[Support] = &[
         Depends,
         No("no folder bears it; $Important is a keyword like others"),
     ),
-    row(9585, "INPROGRESS", &[], Depends, No("no command runs that long")),
+    row(9585, "INPROGRESS", &[], Depends, No("no client that we know shows it")),
     row(9738, "MESSAGELIMIT", &[], Depends, No("no command is limited in its number of messages")),
 ];
 

@@ -478,4 +478,39 @@ mod tests {
         chain(50_000, &|_| vec!["root".to_owned()]);
         assert!(began.elapsed().as_secs() < 60);
     }
+
+    proptest::proptest! {
+        /// Whatever the messages refer to, each is told once, and the parentheses close.
+        #[test]
+        fn every_message_is_in_one_place(
+            specs in proptest::collection::vec(
+                ("[a-f]{0,1}", proptest::collection::vec("[a-h]", 0..5), "(Re: )?[xyz]?", 0i64..4),
+                0..12,
+            )
+        ) {
+            let line = |(id, references, subject, date): &(String, Vec<String>, String, i64)| {
+                format!("{id}|{}|{subject}|{date}", references.join(" "))
+            };
+            let lines: Vec<String> = specs.iter().map(line).collect();
+            let messages = messages(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+            for threads in [Threads::by_references(&messages), Threads::by_subject(&messages)] {
+                let text = threads.text(|at| u32::try_from(at + 1).unwrap());
+                let mut told: Vec<usize> = text
+                    .split(['(', ')', ' '])
+                    .filter(|word| !word.is_empty())
+                    .map(|word| word.parse().unwrap())
+                    .collect();
+                told.sort_unstable();
+                let expected: Vec<usize> = (1..=messages.len()).collect();
+                proptest::prop_assert_eq!(told, expected, "{} of {:?}", text, lines);
+                let mut depth = 0;
+                for c in text.chars() {
+                    depth += i32::from(c == '(') - i32::from(c == ')');
+                    proptest::prop_assert!(depth >= 0 && (depth > 0 || c == ')'), "{}", text);
+                }
+                proptest::prop_assert_eq!(depth, 0);
+                proptest::prop_assert!(!text.contains("()") && !text.contains("  "), "{}", text);
+            }
+        }
+    }
 }
