@@ -101,6 +101,7 @@ rules! {
     NoDocument "XDM-12" Error "IHE XDM" "L'archive ne contient aucun document."
     SeveralPatients "XDM-13" Alert "ANS R2 ECO.2.1.2" "Les documents de l'archive ne concernent pas le même patient."
     NotCda "XDM-14" Warning "ANS R2 ECO.2.1.1" "Un document de l'archive n'est pas un CDA."
+    SameFile "XDM-15" Warning "IHE XDM" "Deux entrées de METADATA.XML désignent le même fichier."
     MetadataPatient "META-01" Alert "ANS R2 ECO.2.1.2" "Le patient des métadonnées n'est pas celui du document."
     MetadataIdentifier "META-02" Error "CI-SIS structuration minimale" "L'uniqueId des métadonnées n'est pas l'identifiant du document."
     MetadataType "META-03" Error "CI-SIS structuration minimale" "Le typeCode des métadonnées n'est pas le code du document."

@@ -31,6 +31,8 @@ pub struct Limits {
     pub xml_nodes_max: usize,
     /// Attributes of one element.
     pub xml_attributes_max: usize,
+    /// Attributes of one XML file.
+    pub xml_attributes_total_max: usize,
     /// Octets of one attribute value.
     pub xml_attribute_bytes_max: usize,
     /// Octets of one run of text; embedded PDF files are such runs.
@@ -78,6 +80,7 @@ impl Default for Limits {
             xml_depth_max: 128,
             xml_nodes_max: 400_000,
             xml_attributes_max: 64,
+            xml_attributes_total_max: 1_000_000,
             xml_attribute_bytes_max: 64 << 10,
             xml_text_bytes_max: 48 << 20,
             xml_namespaces_max: 64,

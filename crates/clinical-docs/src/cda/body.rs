@@ -192,16 +192,14 @@ fn section(element: Element<'_>, depth: usize, room: usize, reader: &Reader<'_>)
 /// Every observationMedia with an embedded value, and whether it is the copy of the whole.
 fn media(structured: Element<'_>, body: &mut Body, limits: &Limits) -> Result<(), DocError> {
     let mut total = 0;
-    let mut copies: Vec<u32> = Vec::new();
+    // Where the outermost section of a copy ends: what is within stands before.
+    let mut copy_end = 0;
     for node in structured.descendants() {
         let Node::Element(element) = node else { continue };
         if element.is(Ns::Hl7, "section") {
-            let ids = element.all(Ns::Hl7, "templateId");
-            if ids.filter_map(|id| id.attribute("root")).any(|root| root == PDF_COPY) {
-                copies.extend(element.descendants().filter_map(|inner| match inner {
-                    Node::Element(e) if e.is(Ns::Hl7, "observationMedia") => Some(e.id),
-                    _ => None,
-                }));
+            let mut ids = element.all(Ns::Hl7, "templateId");
+            if ids.any(|id| id.attribute("root") == Some(PDF_COPY)) {
+                copy_end = copy_end.max(element.end());
             }
         }
         if !element.is(Ns::Hl7, "observationMedia") {
@@ -215,7 +213,7 @@ fn media(structured: Element<'_>, body: &mut Body, limits: &Limits) -> Result<()
             body.truncated = true;
             break;
         }
-        let copy = copies.contains(&element.id);
+        let copy = (element.id as usize) < copy_end;
         let role = if copy { AttachmentRole::PdfCopy } else { AttachmentRole::Media };
         let found = attachment(value, role, element.attribute("ID"), limits)?;
         total += found.size;

@@ -128,7 +128,9 @@ fn sets(submission: &Submission) -> Vec<Finding> {
 }
 
 fn file_rules(document: &XdmDocument, found: &mut Vec<Finding>) {
-    if let Some(fault) = &document.fault {
+    if document.same_as.is_some() {
+        found.push(Finding::new(Rule::SameFile));
+    } else if let Some(fault) = &document.fault {
         found.push(Finding::with(Rule::Unreadable, fault.french().trim_end_matches('.')));
     } else if document.path.is_some() && document.cda.is_none() && !is_pdf(&document.bytes) {
         found.push(Finding::new(Rule::NotCda));

@@ -3,6 +3,7 @@
 use super::build::{Endpoint, Flagged, Header, Processing, components, msh, time, yes_no};
 use super::er7::{Message, Segment, escape};
 use crate::cda::{Address, Cda, Entity};
+use crate::ebrim::Action;
 use crate::error::{DocError, Hl7Fault};
 use crate::facts::{Code, Id};
 use crate::valuesets as sets;
@@ -34,6 +35,25 @@ impl Event {
             Event::New => ("T02", "NW", "F"),
             Event::Replace => ("T10", "RO", "C"),
             Event::Delete => ("T04", "CA", "D"),
+        }
+    }
+
+    /// What a document of an archive asks: the action of its metadata, else what its header says.
+    pub fn of(action: Option<Action>, cda: &Cda) -> Event {
+        match action {
+            Some(Action::Delete) => Event::Delete,
+            Some(Action::Change) => Event::Replace,
+            None if cda.header.replaces().next().is_some() => Event::Replace,
+            None => Event::New,
+        }
+    }
+
+    /// The action that the metadata of a message say, when it comes from the hospital.
+    pub fn action(self) -> Option<Action> {
+        match self {
+            Event::New => None,
+            Event::Replace => Some(Action::Change),
+            Event::Delete => Some(Action::Delete),
         }
     }
 

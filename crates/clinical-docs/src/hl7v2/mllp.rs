@@ -17,11 +17,19 @@ pub fn frame(message: &[u8]) -> Vec<u8> {
 }
 
 /// Takes frames out of the octets that arrive.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Deframer {
     buffer: Vec<u8>,
+    /// Octets of the buffer that were handed over.
+    taken: usize,
     /// Octets of the buffer already searched for the end.
     searched: usize,
+}
+
+impl std::fmt::Debug for Deframer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Deframer({} octets)", self.buffer.len() - self.taken)
+    }
 }
 
 impl Deframer {
@@ -33,8 +41,12 @@ impl Deframer {
     /// Adds octets as they were received.
     ///
     /// # Errors
-    /// [`Bound::Hl7Bytes`] when the message under way is too long: the connection is to be closed.
+    /// [`Bound::Hl7Bytes`] when what is under way is too long: the connection is to be closed.
     pub fn push(&mut self, bytes: &[u8], limits: &Limits) -> Result<(), DocError> {
+        // Moved once per reception, not once per message.
+        self.buffer.drain(..self.taken);
+        self.searched = self.searched.saturating_sub(self.taken);
+        self.taken = 0;
         if self.buffer.len() + bytes.len() > limits.hl7_bytes_max + 3 {
             return Err(DocError::over(Bound::Hl7Bytes));
         }
@@ -49,17 +61,16 @@ impl Deframer {
     pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, DocError> {
         let frame = || DocError::hl7(Hl7Fault::Frame);
         // Some senders add line ends between frames.
-        let blank = self.buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        if blank > 0 {
-            self.buffer.drain(..blank);
-            self.searched = 0;
+        while matches!(self.buffer.get(self.taken), Some(b'\r' | b'\n')) {
+            self.taken += 1;
         }
-        match self.buffer.first() {
+        match self.buffer.get(self.taken) {
             None => return Ok(None),
             Some(&VT) => {}
             Some(_) => return Err(frame()),
         }
-        let from = self.searched.max(1);
+        let start = self.taken + 1;
+        let from = self.searched.max(start);
         let Some(end) = memchr::memchr(FS, self.buffer.get(from..).unwrap_or_default()) else {
             self.searched = self.buffer.len();
             return Ok(None);
@@ -71,10 +82,9 @@ impl Deframer {
                 Ok(None)
             }
             Some(&CR) => {
-                let message = self.buffer[1..end].to_vec();
-                self.buffer.drain(..end + 2);
-                self.searched = 0;
-                Ok(Some(message))
+                self.taken = end + 2;
+                self.searched = self.taken;
+                Ok(Some(self.buffer[start..end].to_vec()))
             }
             Some(_) => Err(frame()),
         }
@@ -82,7 +92,7 @@ impl Deframer {
 
     /// True when a message has begun and not ended.
     pub fn is_inside(&self) -> bool {
-        !self.buffer.is_empty()
+        self.taken < self.buffer.len()
     }
 }
 

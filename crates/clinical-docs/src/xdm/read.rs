@@ -59,6 +59,9 @@ pub struct XdmDocument {
     pub cda: Option<Cda>,
     /// Why it could not be read.
     pub fault: Option<DocError>,
+    /// An earlier document is the same file, and was read: this one only has its size and hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<usize>,
     /// Octets of the file; not part of the facts that are stored.
     #[serde(skip)]
     pub bytes: Vec<u8>,
@@ -107,19 +110,26 @@ impl XdmDocument {
 pub fn read_xdm(bytes: &[u8], limits: &Limits) -> Result<Xdm, DocError> {
     let files = unzip(bytes, limits)?;
     let mut xdm = Xdm::default();
-    let mut used = vec![false; files.len()];
-    let indexes: Vec<usize> = (0..files.len())
-        .filter(|&n| last(&files[n].name).eq_ignore_ascii_case(METADATA))
+    let mut reading = Reading {
+        used: vec![None; files.len()],
+        sums: vec![None; files.len()],
+        documents: vec![None; files.len()],
+        files,
+        limits,
+    };
+    let indexes: Vec<usize> = (0..reading.files.len())
+        .filter(|&n| last(&reading.files[n].name).eq_ignore_ascii_case(METADATA))
         .take(limits.subsets_max)
         .collect();
     if indexes.is_empty() {
         return Err(DocError::NotXdm);
     }
     for index in indexes {
-        used[index] = true;
-        subset(&mut xdm, &files, index, &mut used, limits);
+        reading.used[index] = Some(usize::MAX);
+        reading.subset(&mut xdm, index);
     }
-    for (file, _) in files.into_iter().zip(used).filter(|(_, used)| !used) {
+    let left = reading.files.into_iter().zip(reading.used).filter(|(_, used)| used.is_none());
+    for (file, _) in left {
         let name = last(&file.name);
         if name.eq_ignore_ascii_case(INDEX) || name.eq_ignore_ascii_case("INDEX.HTML") {
             xdm.index = true;
@@ -132,56 +142,91 @@ pub fn read_xdm(bytes: &[u8], limits: &Limits) -> Result<Xdm, DocError> {
     Ok(xdm)
 }
 
+/// The files of an archive, and what was found out about each: nothing is hashed or searched twice.
+struct Reading<'l> {
+    files: Vec<File>,
+    /// Which document is this file.
+    used: Vec<Option<usize>>,
+    sums: Vec<Option<String>>,
+    documents: Vec<Option<bool>>,
+    limits: &'l Limits,
+}
+
+impl Reading<'_> {
+    fn sum(&mut self, n: usize) -> String {
+        self.sums[n].get_or_insert_with(|| sha1_hex(&self.files[n].bytes)).clone()
+    }
+
+    fn is_cda(&mut self, n: usize) -> bool {
+        *self.documents[n].get_or_insert_with(|| is_cda(&self.files[n].bytes))
+    }
+
+    fn subset(&mut self, xdm: &mut Xdm, index: usize) {
+        let name = self.files[index].name.as_str();
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        let (mut submission, fault) = match read_metadata(&self.files[index].bytes, self.limits) {
+            Ok(submission) => (Some(submission), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let number = xdm.subsets.len();
+        let entries = submission.as_mut().map(|s| std::mem::take(&mut s.documents));
+        for entry in entries.unwrap_or_default() {
+            if xdm.documents.len() >= self.limits.documents_max {
+                break;
+            }
+            let place = match entry.uri.as_deref() {
+                Some(uri) => {
+                    let path = resolve(&folder, uri).to_lowercase();
+                    self.files.iter().position(|file| file.name.to_lowercase() == path)
+                }
+                None => self.guess(&entry, &folder),
+            };
+            let mut document =
+                XdmDocument { subset: Some(number), entry: Some(entry), ..XdmDocument::default() };
+            if let Some(place) = place {
+                self.read(place, xdm.documents.len(), &mut document);
+            }
+            xdm.documents.push(document);
+        }
+        xdm.subsets.push(Subset { folder, submission, fault });
+    }
+
+    fn read(&mut self, place: usize, number: usize, document: &mut XdmDocument) {
+        if let Some(earlier) = self.used[place] {
+            // A thousand entries may name one file: it is read once.
+            document.same_as = Some(earlier).filter(|&n| n != usize::MAX);
+            document.size = self.files[place].bytes.len();
+            document.sha1 = self.sum(place);
+            document.path = Some(self.files[place].name.clone());
+            return;
+        }
+        self.used[place] = Some(number);
+        fill(document, self.files[place].clone(), self.limits);
+        self.sums[place] = Some(document.sha1.clone());
+    }
+
+    /// The file of an entry without URI, as some senders write them: the one of its hash, else the only CDA that is
+    /// left in the folder.
+    fn guess(&mut self, entry: &DocumentEntry, folder: &str) -> Option<usize> {
+        let beside = |name: &str| name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+        let free: Vec<usize> = (0..self.files.len())
+            .filter(|&n| self.used[n].is_none() && beside(&self.files[n].name))
+            .collect();
+        if let Some(hash) = &entry.hash
+            && let Some(&n) = free.iter().find(|&&n| self.sum(n).eq_ignore_ascii_case(hash))
+        {
+            return Some(n);
+        }
+        let documents: Vec<usize> = free.into_iter().filter(|&n| self.is_cda(n)).collect();
+        match documents.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+}
+
 fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-fn subset(xdm: &mut Xdm, files: &[File], index: usize, used: &mut [bool], limits: &Limits) {
-    let name = files[index].name.as_str();
-    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-    let (mut submission, fault) = match read_metadata(&files[index].bytes, limits) {
-        Ok(submission) => (Some(submission), None),
-        Err(fault) => (None, Some(fault)),
-    };
-    let number = xdm.subsets.len();
-    let entries = submission.as_mut().map(|s| std::mem::take(&mut s.documents)).unwrap_or_default();
-    for entry in entries {
-        if xdm.documents.len() >= limits.documents_max {
-            break;
-        }
-        let place = match entry.uri.as_deref() {
-            Some(uri) => {
-                let path = resolve(&folder, uri).to_lowercase();
-                (0..files.len()).find(|&n| files[n].name.to_lowercase() == path)
-            }
-            None => guess(&entry, files, used, &folder),
-        };
-        let mut document =
-            XdmDocument { subset: Some(number), entry: Some(entry), ..XdmDocument::default() };
-        if let Some(place) = place {
-            // Two entries may name one file: each is judged by itself.
-            used[place] = true;
-            fill(&mut document, files[place].clone(), limits);
-        }
-        xdm.documents.push(document);
-    }
-    xdm.subsets.push(Subset { folder, submission, fault });
-}
-
-/// The file of an entry without URI, as some senders write them: the one of its hash, else the only CDA that is left
-/// in the folder.
-fn guess(entry: &DocumentEntry, files: &[File], used: &[bool], folder: &str) -> Option<usize> {
-    let beside = |name: &str| name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
-    let free: Vec<usize> =
-        (0..files.len()).filter(|&n| !used[n] && beside(&files[n].name)).collect();
-    if let Some(hash) = &entry.hash
-        && let Some(&n) =
-            free.iter().find(|&&n| sha1_hex(&files[n].bytes).eq_ignore_ascii_case(hash))
-    {
-        return Some(n);
-    }
-    let mut documents = free.into_iter().filter(|&n| is_cda(&files[n].bytes));
-    documents.next().filter(|_| documents.next().is_none())
 }
 
 fn fill(document: &mut XdmDocument, file: File, limits: &Limits) {

@@ -103,7 +103,10 @@ impl<'t, 'l> Builder<'t, 'l> {
         let mut found: Vec<(String, String)> = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|_| malformed())?;
-            if found.len() >= self.limits.xml_attributes_max {
+            let total = self.tree.attributes.len() + found.len();
+            if found.len() >= self.limits.xml_attributes_max
+                || total >= self.limits.xml_attributes_total_max
+            {
                 return Err(DocError::over(Bound::XmlAttributes));
             }
             if attribute.value.len() > self.limits.xml_attribute_bytes_max {

@@ -208,7 +208,7 @@ impl<'a> Element<'a> {
     }
 
     /// One past the last descendant.
-    fn end(self) -> usize {
+    pub(crate) fn end(self) -> usize {
         let mut at = self.id;
         loop {
             match self.tree.items.get(at as usize).map(|item| &item.content) {
