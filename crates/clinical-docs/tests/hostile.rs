@@ -255,7 +255,9 @@ fn sections_within_sections() {
     // Copies of copies: looked at once each.
     let copy = "<component><section><templateId root='1.2.250.1.213.1.1.2.243'/>";
     let nested = format!(
-        "<component><structuredBody>{}<entry><observationMedia><value representation='B64'>QUJD</value></observationMedia></entry>{}</structuredBody></component>",
+        "<component><structuredBody>{}<entry><observationMedia>\
+         <value representation='B64'>QUJD</value></observationMedia></entry>{}\
+         </structuredBody></component>",
         copy.repeat(50),
         close.repeat(50)
     );
@@ -268,13 +270,15 @@ fn sections_within_sections() {
 #[test]
 fn narrative_cannot_act() {
     let text = "<paragraph onclick='x()'>a<script>alert(1)</script></paragraph>\
-        <linkHtml href='javascript:alert(1)'>b</linkHtml><linkHtml href=' JaVaScRiPt:alert(2)'>c</linkHtml>\
+        <linkHtml href='javascript:alert(1)'>b</linkHtml>\
+        <linkHtml href=' JaVaScRiPt:alert(2)'>c</linkHtml>\
         <linkHtml href='https://exemple.fr/&quot;&gt;&lt;script&gt;'>d</linkHtml>\
         <content styleCode='Bold &quot; onload=x'>e</content><iframe src='http://x'/>\
         <td colspan='99999999' style='x'>f</td><renderMultiMedia referencedObject='nul'/>\
         &lt;img src=x onerror=alert(3)&gt;<paragraph revised='delete'>secret</paragraph>";
     let body = format!(
-        "<component><structuredBody><component><section><text>{text}</text></section></component></structuredBody></component>"
+        "<component><structuredBody><component><section><text>{text}</text></section>\
+         </component></structuredBody></component>"
     );
     let page = render::html(cda(&body).as_bytes(), &Limits::default()).unwrap();
     let lower = page.to_lowercase();
@@ -390,7 +394,8 @@ fn any_octets_are_judged_by_every_reader() {
         b"\xFF\xFE",
         b"<ClinicalDocument xmlns='urn:hl7-org:v3'>",
     ];
-    proptest!(|(start in 0..starts.len(), bytes in proptest::collection::vec(any::<u8>(), 0..300))| {
+    let tails = proptest::collection::vec(any::<u8>(), 0..300);
+    proptest!(|(start in 0..starts.len(), bytes in tails)| {
         let mut input = starts[start].to_vec();
         input.extend(bytes);
         let _ = check_file(&input, &limits);

@@ -196,7 +196,11 @@ mod tests {
         }
 
         #[test]
-        fn one_wrong_digit_is_seen(number in 1_000_000_000_000_u64..10_000_000_000_000, place in 0..13usize, by in 1..10u8) {
+        fn one_wrong_digit_is_seen(
+            number in 1_000_000_000_000_u64..10_000_000_000_000,
+            place in 0..13usize,
+            by in 1..10u8,
+        ) {
             let text = format!("{number}{:02}", 97 - number % 97);
             prop_assert!(text.parse::<MatriculeIns>().is_ok());
             let mut wrong = text.into_bytes();

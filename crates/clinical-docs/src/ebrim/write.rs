@@ -240,29 +240,49 @@ mod tests {
     use crate::limits::Limits;
     use proptest::prelude::*;
 
-    prop_compose! {
-        fn entries()(words in proptest::collection::vec("[A-Za-z0-9^.<>\"'| é]{1,12}", 12..13), deleted in any::<bool>()) -> DocumentEntry {
-            let word = |n: usize| format!("w{}", words[n].trim());
-            DocumentEntry {
-                id: word(0), mime_type: "text/xml".to_owned(), unique_id: Some(word(1)), patient_id: Some(word(2)),
-                hash: Some(word(3)), uri: Some(word(4).replace(['|', ' '], "")), title: Some(word(5)), version: Some(word(6)),
-                authors: vec![XdsAuthor { persons: vec![word(7), word(8)], ..XdsAuthor::default() }],
-                kind: Some(XdsCode::new(&word(9), &word(10), &word(11))),
-                confidentiality: vec![XdsCode::new("N", "1.2", "Normal"), XdsCode::new("R", "1.2", "Restreint")],
-                source_patient_info: vec![word(3)], references: vec![word(4)],
-                action: deleted.then_some(Action::Delete), other_slots: vec![(word(5), vec![word(6)])],
-                ..DocumentEntry::default()
-            }
+    fn entry(words: &[String], action: Option<Action>) -> DocumentEntry {
+        let word = |n: usize| format!("w{}", words[n].trim());
+        DocumentEntry {
+            id: word(0),
+            mime_type: "text/xml".to_owned(),
+            unique_id: Some(word(1)),
+            patient_id: Some(word(2)),
+            hash: Some(word(3)),
+            uri: Some(word(4).replace(['|', ' '], "")),
+            title: Some(word(5)),
+            version: Some(word(6)),
+            authors: vec![XdsAuthor { persons: vec![word(7), word(8)], ..XdsAuthor::default() }],
+            kind: Some(XdsCode::new(&word(9), &word(10), &word(11))),
+            confidentiality: vec![
+                XdsCode::new("N", "1.2", "Normal"),
+                XdsCode::new("R", "1.2", "Restreint"),
+            ],
+            source_patient_info: vec![word(3)],
+            references: vec![word(4)],
+            action,
+            other_slots: vec![(word(5), vec![word(6)])],
+            ..DocumentEntry::default()
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(documents in proptest::collection::vec(entries(), 0..4)) {
+        fn what_is_written_is_read(
+            words in proptest::collection::vec("[A-Za-z0-9^.<>\"'| é]{1,12}", 48..49),
+            count in 0..4_usize,
+            deleted in any::<bool>(),
+        ) {
+            let action = deleted.then_some(Action::Delete);
+            let documents: Vec<_> =
+                words.chunks(12).take(count).map(|words| entry(words, action)).collect();
             let set = SubmissionSet {
-                id: "SubmissionSet01".to_owned(), unique_id: Some("1.2.3".to_owned()), source_id: Some("1.2".to_owned()),
+                id: "SubmissionSet01".to_owned(),
+                unique_id: Some("1.2.3".to_owned()),
+                source_id: Some("1.2".to_owned()),
                 content_type: Some(XdsCode::new("03", "1.2.250.1.213.2.2", "Hospitalisation")),
-                action: Some(Action::Change), comments: Some("a & b".to_owned()), ..SubmissionSet::default()
+                action: Some(Action::Change),
+                comments: Some("a & b".to_owned()),
+                ..SubmissionSet::default()
             };
             let associations = documents.iter().map(|d| Association {
                 kind: AssociationKind::HasMember, source: set.id.clone(), target: d.id.clone(),
