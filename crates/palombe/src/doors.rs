@@ -132,6 +132,7 @@ async fn imap(
             stall_timeout: Duration::from_secs(config.raw.sessions.imap_stall_secs),
             tls_timeout: Duration::from_secs(config.raw.sessions.handshake_secs),
             login_failures_max: config.raw.sessions.auth_failures_max,
+            rows_cache_bytes: config.raw.imap.rows_cache_bytes,
             ..Default::default()
         },
     );

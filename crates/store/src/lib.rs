@@ -21,6 +21,7 @@ mod directory;
 mod draft;
 mod engine;
 mod error;
+mod flagging;
 mod folder;
 mod journal;
 mod keys;

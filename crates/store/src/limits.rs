@@ -74,3 +74,5 @@ pub const KEYWORDS_TOLD_MAX: usize = 256;
 pub const OPENING_ROWS_MAX: usize = 100;
 /// Messages moved or expunged by one batch; more of them are several batches.
 pub const CHANGE_BATCH_MESSAGES: usize = 5000;
+/// Changes of flags of one BAL that one batch writes.
+pub const FLAGGINGS_TOGETHER_MAX: usize = 64;

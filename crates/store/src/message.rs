@@ -1,6 +1,6 @@
 //! Messages of a folder: views, changes, flags, copies, moves, removals.
 
-use crate::deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
+use crate::deed::{Carriage, CarryMode, Deed, FlagScope};
 use crate::directory::counter;
 use crate::draft::{Arrival, Draft};
 use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
@@ -9,16 +9,16 @@ use crate::keys::{self, bal_field};
 use crate::limits::{CHANGE_BATCH_MESSAGES, DENSE_SPAN, MULTI_GET_MAX};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
-    BodyView, Changes, CopyOutcome, FlagChange, FlagOutcome, Flags, FolderView, MessageMeta, Store,
+    BodyView, Changes, CopyOutcome, FlagChange, Flags, FolderView, MessageMeta, Store,
     StoreError, StoredMessage,
 };
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
 use std::collections::BTreeMap;
 
 /// Messages that a change starts from.
-struct Seen {
-    edit: i64,
-    messages: Vec<(Uid, MetaRow)>,
+pub(crate) struct Seen {
+    pub(crate) edit: i64,
+    pub(crate) messages: Vec<(Uid, MetaRow)>,
 }
 
 fn meta_row(
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// Reads the messages asked for that exist, and the BAL's edit number of the same snapshot.
-    fn seen(&self, bal: BalId, folder: FolderId, uids: &[Uid]) -> Result<Seen, StoreError> {
+    pub(crate) fn seen(&self, bal: BalId, folder: FolderId, uids: &[Uid]) -> Result<Seen, StoreError> {
         let mut wanted = uids.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
@@ -249,65 +249,6 @@ impl Store {
             let messages = meta_rows(r, (bal, folder), &wanted)?;
             Ok(Ok(Seen { edit, messages }))
         })?
-    }
-
-    /// Changes flags; messages that do not exist are passed over. Nothing is written for those that stay the same.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownFolder`], [`StoreError::TooMany`] keywords, or the engine's.
-    pub fn flags_update(
-        &self,
-        bal: BalId,
-        folder: FolderId,
-        uids: &[Uid],
-        change: &FlagChange,
-        unchanged_since: Option<ModSeq>,
-    ) -> Result<FlagOutcome, StoreError> {
-        let (change, scope) = (change.clone(), FlagScope::ALL);
-        let update = FlagUpdate { change, unchanged_since, scope, deed: None };
-        self.flags_update_by((bal, folder), uids, &update)
-    }
-
-    /// The same, by somebody who may not change every flag, or in whose name the journal tells it.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn flags_update_by(
-        &self,
-        (bal, folder): (BalId, FolderId),
-        uids: &[Uid],
-        update: &FlagUpdate,
-    ) -> Result<FlagOutcome, StoreError> {
-        let _edit = self.inner.edit(bal);
-        let seen = self.seen(bal, folder, uids)?;
-        let mut outcome = FlagOutcome::default();
-        let mut draft = self.draft(Durability::Synced);
-        draft.edits(bal, seen.edit);
-        let mut new_modseq = Vec::new();
-        for (uid, row) in seen.messages {
-            if update.unchanged_since.is_some_and(|since| row.modseq > since.0) {
-                outcome.conflicts.push(uid);
-                continue;
-            }
-            let flags = update.scope.cut(&row.flags, changed(&row.flags, &update.change)?);
-            if flags != row.flags {
-                draft.flag(bal, folder, uid, (&row, &flags));
-                new_modseq.push(outcome.changed.len());
-            }
-            outcome.changed.push(MetaRow { flags, ..row }.meta(uid));
-        }
-        if !new_modseq.is_empty() {
-            if let Some(deed) = &update.deed {
-                let told: Vec<Uid> = new_modseq.iter().map(|at| outcome.changed[*at].uid).collect();
-                deed.tell_flags(&mut draft, (bal, folder), &told, &update.change);
-            }
-            let step = draft.modseq(bal);
-            let modseq = ModSeq(self.inner.commit(draft)?.steps.u64(step));
-            for at in new_modseq {
-                outcome.changed[at].modseq = modseq;
-            }
-        }
-        Ok(outcome)
     }
 
     /// Copies messages, all or none; flags and dates are kept (RFC 9051 6.4.7).

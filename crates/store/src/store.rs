@@ -6,6 +6,7 @@ use crate::engine::{
     Backend, Batch, Committed, Durability, Engine, EngineError, Reader, Refused, RocksBackend,
     RocksSettings, Space,
 };
+use crate::flagging::Flagging;
 use crate::keys::{self, UploadId, global};
 use crate::members::Sharing;
 use crate::{News, StoreError, StoreSettings, StoreStats};
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     /// Held by whoever changes the directory.
     pub(crate) admin: Mutex<()>,
     edits: Vec<Mutex<()>>,
+    /// Changes of flags that wait for these locks.
+    flaggings: Vec<Mutex<Vec<Flagging>>>,
     listeners: RwLock<Vec<Listener>>,
     /// Of the digests of bodies.
     pub(crate) blob_key: [u8; 32],
@@ -90,6 +93,7 @@ impl Store {
             sharing: RwLock::new(sharing),
             admin: Mutex::new(()),
             edits: (0..EDIT_LOCKS).map(|_| Mutex::new(())).collect(),
+            flaggings: (0..EDIT_LOCKS).map(|_| Mutex::default()).collect(),
             listeners: RwLock::default(),
             blob_key,
             search_key,
@@ -167,6 +171,10 @@ impl Inner {
     /// Changes of one BAL that read before they write go one after the other.
     pub(crate) fn edit(&self, bal: BalId) -> MutexGuard<'_, ()> {
         self.edits[(bal.0 % EDIT_LOCKS as u64) as usize].lock()
+    }
+
+    pub(crate) fn flaggings(&self, bal: BalId) -> &Mutex<Vec<Flagging>> {
+        &self.flaggings[(bal.0 % EDIT_LOCKS as u64) as usize]
     }
 
     pub(crate) fn next_upload(&self) -> UploadId {

@@ -192,6 +192,8 @@ pub struct RawImap {
     pub connections_per_peer_max: usize,
     /// Whether one connection may serve several BAL in turn (UNAUTHENTICATE, RFC 8437); for software that reads many.
     pub unauthenticate: bool,
+    /// Memory for the rows of folders that no session has open at the moment, octets; forty for each message.
+    pub rows_cache_bytes: usize,
     /// Networks whose PROXY protocol v2 header is believed.
     pub proxy_from: Vec<String>,
 }
@@ -204,6 +206,7 @@ impl Default for RawImap {
             connections_max: 5000,
             connections_per_peer_max: 200,
             unauthenticate: false,
+            rows_cache_bytes: 64 * 1024 * 1024,
             proxy_from: Vec::new(),
         }
     }
