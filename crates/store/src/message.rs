@@ -9,8 +9,8 @@ use crate::keys::{self, bal_field};
 use crate::limits::{CHANGE_BATCH_MESSAGES, DENSE_SPAN, MULTI_GET_MAX};
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
-    BodyView, Changes, CopyOutcome, FlagChange, Flags, FolderView, MessageMeta, Store,
-    StoreError, StoredMessage,
+    BodyView, Changes, CopyOutcome, FlagChange, Flags, FolderView, MessageMeta, Store, StoreError,
+    StoredMessage,
 };
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
 use std::collections::BTreeMap;
@@ -235,7 +235,12 @@ impl Store {
     }
 
     /// Reads the messages asked for that exist, and the BAL's edit number of the same snapshot.
-    pub(crate) fn seen(&self, bal: BalId, folder: FolderId, uids: &[Uid]) -> Result<Seen, StoreError> {
+    pub(crate) fn seen(
+        &self,
+        bal: BalId,
+        folder: FolderId,
+        uids: &[Uid],
+    ) -> Result<Seen, StoreError> {
         let mut wanted = uids.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
