@@ -3,14 +3,16 @@
 
 use crate::error::Failure;
 use crate::fetch::{Source, Stored};
-use crate::limits::{ORDER_BYTES_MAX, ORDER_KEY_BYTES_MAX, ORDER_MESSAGES_MAX, SEARCH_SLICE};
+use crate::limits::{
+    ORDER_BYTES_MAX, ORDER_KEY_BYTES_MAX, ORDER_MESSAGES_MAX, SEARCH_SLICE, TOGETHER_MAX,
+};
 use crate::rows::{Row, Rows};
 use palombe_imap_proto::{SortCriterion, SortKey};
 use palombe_message::{
     EnvelopeAddress, Raw, Threaded, base_subject, collation_key, header, message_ids,
 };
-use palombe_store::Store;
-use palombe_vocabulary::{BalId, FolderId, Timestamp};
+use palombe_store::{BlobDigest, Store};
+use palombe_vocabulary::{BalId, FolderId, Timestamp, Uid};
 use std::cmp::Ordering;
 use std::time::Instant;
 
@@ -79,13 +81,34 @@ impl<K: Key> Gather<K> {
     ) -> Result<(), Failure> {
         let began = Instant::now();
         while !self.is_done() && began.elapsed() < SEARCH_SLICE {
-            let index = self.indexes[self.at];
-            self.at += 1;
-            let Some(row) = self.rows.get(index) else { continue };
-            match Stored::find(store, self.folder.0, self.folder.1, row.uid())? {
-                Some(stored) => {
-                    let key = read(&row, &Source::read(store, stored)?);
-                    self.keep(index, key)?;
+            self.some(store, &read)?;
+        }
+        Ok(())
+    }
+
+    /// The next messages, read together.
+    fn some(
+        &mut self,
+        store: &Store,
+        read: &impl Fn(&Row<'_>, &Source) -> K,
+    ) -> Result<(), Failure> {
+        let until = self.indexes.len().min(self.at + TOGETHER_MAX);
+        let indexes = self.indexes[self.at..until].to_vec();
+        self.at = until;
+        let uids: Vec<Uid> = indexes.iter().map(|index| Uid(self.rows.uid(*index))).collect();
+        let mut found = Vec::with_capacity(uids.len());
+        store.bodies(self.folder.0, self.folder.1, &uids, &mut |body| {
+            found.push(Stored::from(body));
+            true
+        })?;
+        let digests: Vec<BlobDigest> = found.iter().map(|stored| stored.digest).collect();
+        let mut found = found.into_iter().zip(store.structures(&digests)?).peekable();
+        let rows = self.rows.clone();
+        for index in indexes {
+            let Some(row) = rows.get(index) else { continue };
+            match found.next_if(|(stored, _)| stored.uid == row.uid()) {
+                Some((stored, encoded)) => {
+                    self.keep(index, read(&row, &Source::decode(stored, &encoded)?))?;
                 }
                 None => self.expunged = true,
             }
