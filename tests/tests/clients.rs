@@ -13,7 +13,7 @@ use std::process::Command;
 
 const MESSAGES: u64 = 2000;
 /// For clients that are slower than mbsync.
-const SOME: u64 = 200;
+const SOME: u64 = 100;
 /// For one that starts a process for each message.
 const FEW: u64 = 20;
 

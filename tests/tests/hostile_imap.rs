@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail, ensure};
 use palombe_tests::imap::{Answer, Heard, Imap};
 use palombe_tests::palombe::Palombe;
 use palombe_tests::{mail, pki, process, repo, skip_if_missing, wait};
-use std::io::ErrorKind;
-use std::net::Shutdown;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 
 const MIB: u64 = 1024 * 1024;
@@ -142,6 +142,47 @@ fn slow_clients_are_let_go() -> Result<()> {
         let is_bye = |heard: &Heard| matches!(heard, Heard::Untagged(t, _) if t.starts_with("BYE"));
         ensure!(last.iter().any(is_bye), "no BYE: {last:?}");
     }
+    scene.end()
+}
+
+#[test]
+fn connections_that_never_become_sessions_are_let_go() -> Result<()> {
+    let limit = 30;
+    let mut scene = Scene::new(&[("handshake_secs", 3), ("imap_login_secs", 3)])?;
+    scene.palombe.stop()?;
+    scene.palombe.set("imap", "connections_per_peer_max", &limit.to_string());
+    scene.palombe.resume()?;
+    scene.bystander = scene.attacker()?;
+    scene.bystander.ok("SELECT INBOX")?;
+    scene.others_are_served()?;
+    scene.before = scene.palombe.server()?.resident()?.highest_bytes;
+
+    // Silence, and what is not TLS, on the port that wants TLS; silence on the port that greets.
+    let mut silent = Vec::new();
+    for number in 0..limit * 2 {
+        let port = if number % 3 == 0 { scene.palombe.imap() } else { scene.palombe.imaps() };
+        let mut tcp = TcpStream::connect(port)?;
+        tcp.set_read_timeout(Some(wait::PATIENCE))?;
+        if number % 3 == 1 {
+            tcp.write_all(b"GET / HTTP/1.1\r\nHost: palombe\r\n\r\n")?;
+        }
+        silent.push(tcp);
+    }
+    // Who was there before is served meanwhile.
+    for _ in 0..20 {
+        scene.bystander.ok("NOOP")?;
+        scene.bystander.ok("UID SEARCH ALL")?;
+    }
+    for tcp in &mut silent {
+        let mut all = Vec::new();
+        // A reset is an end, too; only patience that runs out is not.
+        if let Err(error) = tcp.read_to_end(&mut all) {
+            ensure!(!is_patience(&error.into()), "a connection stays open");
+        }
+    }
+    // Once they are gone, anybody may come again.
+    drop(silent);
+    wait::until("a place for a newcomer", || Ok(scene.attacker().ok().map(drop)))?;
     scene.end()
 }
 

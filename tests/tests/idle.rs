@@ -9,7 +9,7 @@ use palombe_tests::{clients, mail};
 const BALS: usize = 5;
 const SESSIONS_PER_BAL: usize = 10;
 /// Sessions whose memory is measured; `PALOMBE_IDLE_SESSIONS=1000` asks for more.
-const MEASURED: usize = 500;
+const MEASURED: usize = 300;
 /// What one idle session over TLS may cost, octets. The buffers of TLS alone are some 40 KiB.
 const SESSION_BYTES_MAX: u64 = 256 * 1024;
 
@@ -82,6 +82,48 @@ fn what_one_client_does_is_told_to_the_other_that_idles() -> Result<()> {
     let message = mail::plain(&address, &address, "4@beta", "Bonjour.");
     acting.append("INBOX", "", &message)?;
     idle.hear("the new one", |text| text == "2 EXISTS")?;
+    Ok(())
+}
+
+/// RFC 2180 3: another client renames the folder, then deletes it, under a session that has it open.
+#[test]
+fn a_folder_goes_away_under_a_session() -> Result<()> {
+    let palombe = Palombe::start("beta")?;
+    let address = palombe.add_bal("marie")?;
+    let mut acting = Imap::open(&palombe, &address)?;
+    acting.ok("CREATE Essais")?;
+    let message = mail::plain(&address, &address, "1@beta", "Bonjour.");
+    acting.append("Essais", "", &message)?;
+    let mut reading = Imap::open(&palombe, &address)?;
+    reading.ok("SELECT Essais")?;
+    let mut idle = Imap::open(&palombe, &address)?;
+    idle.ok("SELECT Essais")?;
+    idle.idle()?;
+
+    // Under another name it is the same folder: UIDs and numbers hold.
+    acting.ok("RENAME Essais Autres")?;
+    let read = reading.ok("UID FETCH 1 (UID BODY.PEEK[])")?;
+    ensure!(read.untagged.iter().any(|(_, octets)| octets.contains(&message)), "{read:?}");
+    acting.append("Autres", "", &message)?;
+    idle.hear("a message under the new name", |text| text == "2 EXISTS")?;
+
+    // Once it is deleted, nobody reads it, nobody is told of another folder's messages, and a new one of that name
+    // is another folder.
+    acting.ok("DELETE Autres")?;
+    acting.ok("CREATE Autres")?;
+    acting.append("Autres", "", &mail::plain(&address, &address, "2@beta", "Un autre."))?;
+    let gone = reading.command("UID FETCH 1:* (UID BODY.PEEK[])");
+    let is_told = match &gone {
+        Ok(answer) => answer.untagged.iter().all(|(_, octets)| octets.is_empty()),
+        Err(_) => true, // BYE, then the end
+    };
+    ensure!(is_told, "{gone:?}");
+    let told = idle.hear("the end", |text| text.starts_with("BYE") || text.contains("EXISTS"))?;
+    ensure!(told.starts_with("BYE"), "{told}");
+    let mut fresh = Imap::open(&palombe, &address)?;
+    let selected = fresh.ok("SELECT Autres")?;
+    ensure!(selected.lines().any(|line| line == "1 EXISTS"), "{selected:?}");
+    palombe.cli(&["store", "check"])?;
     Ok(())
 }
 
