@@ -5,8 +5,8 @@ mod common;
 use palombe_clinical_docs::cda::read_cda;
 use palombe_clinical_docs::hl7v2::{
     AckCode, ApplicationError, Condition, Decision, Endpoint, Event, Failure, Flag, Mdm, Message,
-    Party, Processing, Visibility, Zam, ZamEvent, ZamFailure, build_ack, build_mdm, build_zam,
-    check, parse_ack, parse_request, parse_zam,
+    Party, Processing, Reader, Visibility, Zam, ZamEvent, ZamFailure, build_ack, build_mdm,
+    build_zam, check, parse_ack, parse_request, parse_zam,
 };
 use palombe_clinical_docs::{Limits, Rule};
 use palombe_vocabulary::Timestamp;
@@ -95,6 +95,8 @@ fn an_official_request_becomes_mail() {
         .event,
         Event::Replace
     );
+    assert!(request.body(Reader::Professional).starts_with("Cher conf"));
+    assert!(request.body(Reader::Patient).contains("ci-joint"));
     // Hidden from the guardians and sent to professionals: a row that the matrix does not have.
     let unallowed = load("MDM_T02_INIT_light.er7");
     assert!(parse_request(&unallowed, &Limits::default()).unwrap().decision().is_err());

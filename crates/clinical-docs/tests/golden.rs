@@ -2,11 +2,15 @@
 
 use palombe_clinical_docs::cda::read_cda;
 use palombe_clinical_docs::check::check_file;
+use palombe_clinical_docs::hl7v2::{Decision, Event, Message, Unallowed, parse_request};
 use palombe_clinical_docs::valuesets::Family;
 use palombe_clinical_docs::xdm::{
     Outgoing, Parcel, Sender, pdf_name, read_xdm, subject, write_xdm,
 };
-use palombe_clinical_docs::{Limits, Severity, XdsCode, render, unzip};
+use palombe_clinical_docs::{
+    Action, DocumentEntry, File, Limits, Rule, Severity, XdsCode, read_metadata, render, unzip,
+    write_metadata, zip_files,
+};
 use palombe_vocabulary::Timestamp;
 use std::path::PathBuf;
 
@@ -132,5 +136,124 @@ fn each_family_by_its_type() {
         let entry = xdm.documents[0].entry.clone().unwrap();
         assert_eq!(Family::of(&entry.kind.unwrap().code), family);
         assert_eq!(entry.class.unwrap().code, class, "{code}");
+    }
+}
+
+/// The matrix of the volet, whole: each combination of the flags that it speaks of (ANS spec mssante §12.6).
+#[test]
+fn only_the_rows_of_the_matrix_send_mail() {
+    let names = [
+        "MASQUE_PS",
+        "INVISIBLE_PATIENT",
+        "INVISIBLE_REP_LEGAUX",
+        "CONNEXION_SECRETE",
+        "DESTDMP",
+        "DESTMSSANTEPS",
+        "DESTMSSANTEPAT",
+    ];
+    let mut sent = 0;
+    for bits in 0..1_u32 << names.len() {
+        let mut text = "MSH|^~\\&|A|B|C|D|2026||ORU^R01|1|P|2.5\rPID|||1^^^&1.2&ISO^PI\r\
+                        OBX|1|ED|X||^T^XML^Base64^PGEvPg==||||||F\r"
+            .to_owned();
+        for (n, name) in names.iter().enumerate() {
+            let value = if bits >> n & 1 == 1 { "Y" } else { "N" };
+            text.push_str(&format!("OBX|{}|CE|{name}||{value}\r", n + 2));
+        }
+        let message = Message::parse(text.as_bytes(), &Limits::default()).unwrap();
+        let request = parse_request(&message, &Limits::default()).unwrap();
+        let row = |pattern: &str| {
+            pattern.chars().enumerate().all(|(n, c)| match c {
+                'Y' => bits >> n & 1 == 1,
+                'N' => bits >> n & 1 == 0,
+                _ => true,
+            })
+        };
+        let expected = if row("*****NN") {
+            Ok(Decision::NoMail)
+        } else if row("NNN**YY") {
+            Ok(Decision::Both)
+        } else if row("NYN**YN") {
+            Ok(Decision::Professionals)
+        } else if row("*N*NNNY") {
+            Ok(Decision::Patient)
+        } else {
+            Err(Unallowed)
+        };
+        assert_eq!(request.decision(), expected, "{bits:b}");
+        sent += usize::from(expected.is_ok_and(|decision| decision != Decision::NoMail));
+    }
+    assert_eq!(sent, 12);
+}
+
+/// Two subsets, names in small letters, a file that nobody names, one that is missing, a deletion and a replacement.
+#[test]
+fn an_archive_of_several_subsets() {
+    let limits = Limits::default();
+    let outgoing = |name: &str| std::fs::read(sample(name)).unwrap();
+    let (letter, imaging) = (outgoing("lettre.xml"), outgoing("imagerie_v2.xml"));
+    let part = |document: &[u8], action: Option<Action>| {
+        let outgoing = [Outgoing { cda: document, action }];
+        unzip(&write_xdm(&parcel(&outgoing), &limits).unwrap(), &limits).unwrap()
+    };
+    let mut files = part(&letter, Some(Action::Delete));
+    for mut file in part(&imaging, None) {
+        if let Some(inner) = file.name.strip_prefix("IHE_XDM/SUBSET01/") {
+            file.name = format!("ihe_xdm/subset02/{}", inner.to_lowercase());
+            files.push(file);
+        }
+    }
+    files.push(File { name: "IHE_XDM/SUBSET01/STYLE.XSL".to_owned(), bytes: b"<x/>".to_vec() });
+    let whole = zip_files(&files, Timestamp(0)).unwrap();
+    let xdm = read_xdm(&whole, &limits).unwrap();
+    assert_eq!((xdm.subsets.len(), xdm.documents.len(), xdm.extra.len()), (2, 2, 1));
+    assert_eq!(xdm.documents[0].action(&xdm), Some(Action::Delete));
+    assert_eq!(xdm.documents[1].action(&xdm), Some(Action::Change));
+    let events: Vec<Event> =
+        xdm.documents.iter().map(|d| Event::of(d.action(&xdm), d.cda.as_ref().unwrap())).collect();
+    assert_eq!(events, [Event::Delete, Event::Replace]);
+    assert!(xdm.documents[1].bytes == imaging && xdm.documents[1].hash_agrees() == Some(true));
+
+    files.retain(|file| file.name != "IHE_XDM/SUBSET01/DOC0001.XML" && file.name != "INDEX.HTM");
+    let partial = zip_files(&files, Timestamp(0)).unwrap();
+    let rules: Vec<Rule> =
+        check_file(&partial, &limits).findings.iter().map(|finding| finding.rule).collect();
+    for rule in [Rule::MissingFile, Rule::ExtraFile, Rule::NoIndex] {
+        assert!(rules.contains(&rule), "{rule:?}");
+    }
+    assert_eq!(read_xdm(&partial, &limits).unwrap().documents[0].path, None);
+}
+
+/// Metadata that tell something else than their document.
+#[test]
+fn metadata_that_lie() {
+    let limits = Limits::default();
+    let bytes = std::fs::read(sample("lettre.xml")).unwrap();
+    let outgoing = [Outgoing { cda: &bytes, action: None }];
+    let files = unzip(&write_xdm(&parcel(&outgoing), &limits).unwrap(), &limits).unwrap();
+    type Lie = fn(&mut DocumentEntry);
+    let lies: [(Rule, Lie); 8] = [
+        (Rule::MetadataPatient, |e| {
+            e.patient_id = Some("279035121518989^^^&1.2.250.1.213.1.4.10&ISO^NH".to_owned());
+        }),
+        (Rule::MetadataIdentifier, |e| e.unique_id = Some("1.2.3".to_owned())),
+        (Rule::MetadataType, |e| e.kind = Some(XdsCode::new("11502-2", "x", "y"))),
+        (Rule::MetadataClass, |e| e.class = Some(XdsCode::new("42", "x", "y"))),
+        (Rule::MetadataFormat, |e| e.format = Some(XdsCode::new("urn:x", "x", "y"))),
+        (Rule::MetadataConfidentiality, |e| e.confidentiality[0].code = "V".to_owned()),
+        (Rule::MetadataTime, |e| e.creation_time = Some("20200101".to_owned())),
+        (Rule::MetadataMissing, |e| e.practice = None),
+    ];
+    for (rule, lie) in lies {
+        let mut files = files.clone();
+        let metadata = files.iter_mut().find(|f| f.name.ends_with("METADATA.XML")).unwrap();
+        let mut submission = read_metadata(&metadata.bytes, &limits).unwrap();
+        lie(&mut submission.documents[0]);
+        metadata.bytes = write_metadata(&submission);
+        let archive = zip_files(&files, Timestamp(0)).unwrap();
+        let findings = check_file(&archive, &limits).findings;
+        let told: Vec<Rule> =
+            findings.iter().filter(|f| f.severity > Severity::Info).map(|f| f.rule).collect();
+        assert_eq!(told, [rule]);
     }
 }

@@ -110,7 +110,7 @@ pub enum InsStanding {
         /// What is missing.
         missing: Vec<NamePart>,
     },
-    /// Matricule, authority and the four traits (R2 §3.8): `X-MSS-INS: O`.
+    /// Matricule, authority and the four traits (ANS R2 §3.8): `X-MSS-INS: O`.
     Qualified {
         /// The matricule.
         ins: Ins,
@@ -198,7 +198,7 @@ impl Patient {
         };
         let ins = Ins { authority, matricule };
         let traits = self.traits();
-        // R2 §3.8 (X-MSS-INS): birth name, first birth given name, birth date, sex.
+        // ANS R2 §3.8 (X-MSS-INS): birth name, first birth given name, birth date, sex.
         let asked = [
             (NamePart::BirthName, &traits.birth_name),
             (NamePart::FirstGiven, &traits.first_given),

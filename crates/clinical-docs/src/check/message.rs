@@ -189,7 +189,7 @@ fn identity(cda: &Cda, found: &mut Vec<Finding>) {
     found.extend(rules.map(|finding| Finding { document: Some(id.clone()), ..finding }));
 }
 
-/// ECO.2.1.1, ECO.2.1.5: one PDF per CDA, of the same content.
+/// ANS R2 ECO.2.1.1, ECO.2.1.5: one PDF per CDA, of the same content.
 fn companions(out: &mut Examination, pdfs: &[&Attached], found: &mut Vec<Finding>) {
     let inner: Vec<(usize, Option<String>)> = out
         .documents()
@@ -228,7 +228,7 @@ fn companions(out: &mut Examination, pdfs: &[&Attached], found: &mut Vec<Finding
     }
 }
 
-/// ECO.2.4.1, ECO.2.4.2, ECO.2.1.3: the headers against the content.
+/// ANS R2 ECO.2.4.1, ECO.2.4.2, ECO.2.1.3: the headers against the content.
 fn declared(out: &Examination, declared: &Declared<'_>, found: &mut Vec<Finding>) {
     let in_archive: Vec<&Cda> = out
         .archives

@@ -62,7 +62,7 @@ pub fn check(message: &Message, limits: &Limits) -> Vec<Finding> {
     found
 }
 
-/// PID-3 is the patient of each document (spec mssante §12.1).
+/// PID-3 is the patient of each document (ANS spec mssante §12.1).
 fn patient(message: &Message, limits: &Limits, found: &mut Vec<Finding>) {
     let Ok(request) = parse_request(message, limits) else {
         found.push(Finding::with(Rule::Hl7Missing, "PID-3, OBX"));

@@ -1,4 +1,4 @@
-//! MDM^T02, T04, T10 of HL7 v2.6: a document received by MSSanté, for the hospital's record (spec mssante §12.2).
+//! MDM^T02, T04, T10 of HL7 v2.6: a document received by MSSanté, for the hospital's record (ANS spec mssante §12.2).
 
 use super::build::{Endpoint, Flagged, Header, Processing, components, msh, time, yes_no};
 use super::er7::{Message, Segment, escape};
@@ -155,7 +155,7 @@ pub fn build_mdm(mdm: &Mdm<'_>) -> Result<Message, DocError> {
         Segment::new("ORC").with(1, order),
         Segment::new("OBR").with(1, "1").with(4, kind.as_str()),
         txa(mdm.cda, parent),
-        // spec mssante §12.2, OBX#1
+        // ANS spec mssante §12.2, OBX#1
         Segment::new("OBX")
             .with(1, "1")
             .with(2, "ED")
@@ -275,7 +275,7 @@ fn xad(address: &Address) -> Option<String> {
     (!empty).then(|| components(&[&street, &other, &city, "", &zip, &country, usage]))
 }
 
-/// `root`, or `extension^^root^ISO` (spec mssante §12.2, TXA-12).
+/// `root`, or `extension^^root^ISO` (ANS spec mssante §12.2, TXA-12).
 fn document_id(id: &Id) -> String {
     match &id.extension {
         Some(extension) => components(&[extension, "", &id.root, "ISO"]),

@@ -1,4 +1,4 @@
-//! HL7v2 between the messaging and the hospital's record (CI-SIS, transmission of a CDA R2; spec mssante §12).
+//! HL7v2 between the messaging and the hospital's record (CI-SIS, transmission of a CDA R2; ANS spec mssante §12).
 
 mod ack;
 mod build;
@@ -15,5 +15,7 @@ pub use check::check;
 pub use er7::{Message, Segment, Separators, escape, unescape};
 pub use mdm::{Event, Mdm, Party, Visibility, build_mdm};
 pub use mllp::{Deframer, frame};
-pub use request::{Decision, Flag, Recipient, Request, RequestDocument, Unallowed, parse_request};
+pub use request::{
+    Decision, Flag, Reader, Recipient, Request, RequestDocument, Unallowed, parse_request,
+};
 pub use zam::{Zam, ZamEvent, ZamFailure, build_zam, parse_zam, smtp_error};

@@ -1,5 +1,6 @@
-//! ORU^R01 and MDM that ask us to send a document: what the mail is made of (spec mssante §12.6).
+//! ORU^R01 and MDM that ask us to send a document: what the mail is made of (ANS spec mssante §12.6).
 
+use super::ack::{Condition, Failure};
 use super::er7::{Message, Segment};
 use super::mdm::Event;
 use crate::digest::decode_base64;
@@ -110,10 +111,26 @@ pub enum Decision {
     NoMail,
 }
 
+/// Who reads a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A professional, an organisation, an application.
+    Professional,
+    /// The patient.
+    Patient,
+}
+
 /// The flags are in none of the rows that the volet allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this combination of visibility and destinations is not allowed")]
 pub struct Unallowed;
+
+impl Unallowed {
+    /// What the acknowledgement says of it.
+    pub fn failure(self) -> Failure<'static> {
+        Failure { location: "OBX^1^5", condition: Condition::TableValue, application: None }
+    }
+}
 
 impl Request {
     /// The value of a flag; absent is no.
@@ -140,6 +157,27 @@ impl Request {
             }
             _ => Err(Unallowed),
         }
+    }
+
+    /// Text of the mail to professionals, or to the patient: what the software gave, else a sentence of ours that says
+    /// what the attachment is for.
+    pub fn body(&self, reader: Reader) -> &str {
+        let given = match reader {
+            Reader::Professional => &self.body_for_professionals,
+            Reader::Patient => &self.body_for_patient,
+        };
+        // ANS spec mssante §12.6: a deletion or replacement without text is said in words too.
+        given.as_deref().unwrap_or(match self.event {
+            Event::New => "Bonjour,\n\nVeuillez trouver ci-joint un document de santé.\n",
+            Event::Replace => {
+                "Bonjour,\n\nLe document de santé ci-joint annule et remplace la version qui vous a été \
+                 envoyée.\n"
+            }
+            Event::Delete => {
+                "Bonjour,\n\nLe document de santé ci-joint vous a été envoyé par erreur ou n'est plus \
+                 valable : il est à supprimer.\n"
+            }
+        })
     }
 
     /// Addresses that the decision leaves.

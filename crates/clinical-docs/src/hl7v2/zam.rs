@@ -1,4 +1,4 @@
-//! ZAM: business acknowledgements to the hospital's software (spec mssante §12.6), from DSN, MDN and the DMP.
+//! ZAM: business acknowledgements to the hospital's software (ANS spec mssante §12.6), from DSN, MDN and the DMP.
 
 use super::ack::ApplicationError;
 use super::build::{Endpoint, Flagged, Header, Processing, msh, time, yes_no};
