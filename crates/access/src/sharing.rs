@@ -24,6 +24,7 @@ pub struct OpenFolder {
     folder: FolderId,
     opener: BalId,
     rights: FolderRights,
+    viewer: Option<BalId>,
 }
 
 impl OpenFolder {
@@ -45,6 +46,11 @@ impl OpenFolder {
     /// Whether this letter of RFC 4314 2.1 is given.
     pub fn may(&self, letter: char) -> bool {
         self.rights.may(letter)
+    }
+
+    /// The member whose own `\Seen` counts, where each has its own.
+    pub fn viewer(&self) -> Option<BalId> {
+        self.viewer
     }
 
     /// The member that opened a folder which is not its own.
@@ -86,7 +92,8 @@ impl Access {
         } else {
             FolderRights::NONE
         };
-        OpenFolder { bal, folder, opener: open.id(), rights }
+        let viewer = self.store.own_viewer(bal, open.id());
+        OpenFolder { bal, folder, opener: open.id(), rights, viewer }
     }
 
     /// Addresses under which the BAL may send besides its own.

@@ -7,7 +7,7 @@ use crate::error::{Failure, Stop};
 use crate::session::Session;
 use palombe_access::{OpenBal, OpenFolder, SharedBal};
 use palombe_imap_proto::DELIMITER;
-use palombe_store::{Deed, Folder, INBOX, StoreError};
+use palombe_store::{Deed, Folder, INBOX, Store, StoreError};
 use palombe_vocabulary::{BalId, FolderId};
 use std::ops::Deref;
 
@@ -101,8 +101,10 @@ pub(crate) async fn find(session: &Session, name: &str, letter: char) -> Result<
 /// The folder of that name, whatever may be done there: the caller asks.
 pub(crate) async fn look_up(session: &Session, name: &str) -> Result<Place, Stop> {
     let Located { bal, prefix, inner } = locate(session, name)?;
+    let viewer = open(session, bal, INBOX)?.viewer();
     let found = session.in_store(move |store| {
-        Ok(store.folders(bal)?.into_iter().find(|folder| folder.name == inner))
+        let found = store.folders(bal)?.into_iter().find(|folder| folder.name == inner);
+        found.map(|folder| as_seen_by(store, (bal, viewer), folder)).transpose()
     });
     let folder = found.await.map_err(as_absent)?.ok_or(Failure::NoSuchFolder)?;
     let open = open(session, bal, folder.id)?;
@@ -121,6 +123,18 @@ fn as_absent(stop: Stop) -> Stop {
         Stop::Failure(Failure::Store(StoreError::UnknownBal)) => Failure::NoSuchFolder.into(),
         other => other,
     }
+}
+
+/// The folder with the count of messages that this member has not seen, where each has its own `\Seen`.
+fn as_seen_by(
+    store: &Store,
+    (bal, viewer): (BalId, Option<BalId>),
+    mut folder: Folder,
+) -> Result<Folder, StoreError> {
+    if let Some(member) = viewer {
+        folder.unseen = store.own_unseen((bal, folder.id), member, folder.messages)?;
+    }
+    Ok(folder)
 }
 
 fn shown(folder: Folder, prefix: &str, open: OpenFolder) -> Place {
@@ -157,6 +171,7 @@ pub(crate) async fn all(session: &Session) -> Result<Vec<Place>, Stop> {
                     let open = access.folder(&me, bal.id, folder.id);
                     folder.subscribed = wanted.contains(&(bal.id, folder.id));
                     if open.may('l') {
+                        let folder = as_seen_by(&house.store, (bal.id, open.viewer()), folder)?;
                         places.push(shown(folder, &prefix, open));
                     }
                 }

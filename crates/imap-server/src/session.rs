@@ -434,7 +434,8 @@ impl Session {
             return Ok(());
         }
         let now = self.server.house.access.folder(&account.open, at.bal(), at.folder());
-        if !now.may('r') {
+        // Other marks than those that this client was told are another folder.
+        if !now.may('r') || now.viewer() != at.viewer() {
             return Err(Gone::RightsLost);
         }
         if now.rights() != at.rights() {
@@ -537,6 +538,7 @@ impl Session {
         Some(Last {
             bal: selected.bal,
             folder: selected.folder,
+            viewer: self.at.and_then(|at| at.viewer()),
             modseq: selected.modseq,
             uid_next: selected.uid_next,
             loaded: selected.is_loaded(),

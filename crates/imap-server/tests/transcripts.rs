@@ -3,12 +3,13 @@
 //! that matches; `2C:` and `2S:` are another connection. `@file DATE NAME` files a sample from `tests/samples` into
 //! INBOX, as delivery does. `@bal ADDRESS KIND` makes a BAL with the same password, `@member BAL MEMBER RIGHTS` and
 //! `@unmember BAL MEMBER` share it, `@into BAL DATE NAME` files into its INBOX, `@quota BAL OCTETS` bounds it,
+//! `@seen BAL own` gives each member its own `\Seen`,
 //! `@journal BAL EVENT MEMBER COUNT` looks how often the journal says that the member did that.
 
 mod common;
 
 use common::{Client, World, settings, world};
-use palombe_store::MemberRights;
+use palombe_store::{MemberRights, SeenMode, SharingOptions};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,10 @@ fn direct(world: &World, order: &str) -> Result<(), String> {
             store.member_set((id(bal), id(member)), rights, now, &[]).unwrap();
         }
         ["unmember", bal, member] => store.member_remove(id(bal), id(member), &[]).unwrap(),
+        ["seen", bal, mode] => {
+            let seen = if *mode == "own" { SeenMode::Own } else { SeenMode::Shared };
+            store.sharing_options_set(id(bal), SharingOptions { seen }, &[]).unwrap();
+        }
         ["quota", bal, octets] => {
             store.bal_set_quota(id(bal), octets.parse().unwrap()).unwrap();
         }

@@ -149,6 +149,7 @@ impl Store {
         let last = rights == default && known.is_some_and(|known| self.is_spent(&known, folder));
         if last {
             draft.batch.delete(Space::Sharing, sharing::member(bal, who));
+            self.draft_forget_marks(&mut draft.batch, bal, &[who])?;
             let wanted = sharing::subscriptions(who, bal);
             draft.batch.delete_range(Space::Sharing, wanted.clone(), after(&wanted));
         }

@@ -337,6 +337,11 @@ impl Store {
             batch.delete(Space::Directory, keys::log_floor(id));
             crate::search::remove(&mut batch, id);
             members::draft_forget(&self.inner.sharing.read(), &mut batch, id);
+            let members: Vec<BalId> = self.members(id).iter().map(|m| m.member).collect();
+            self.draft_forget_marks(&mut batch, id, &members)?;
+            for membership in self.memberships(id) {
+                self.draft_forget_marks(&mut batch, membership.bal, &[id])?;
+            }
             self.inner.engine.commit(batch)?;
             self.inner.directory.write().put(bal);
             self.inner.sharing.write().forget_bal(id);

@@ -328,6 +328,13 @@ impl Draft {
         self.bals[b].log.push(folder, LogKind::Changed, uid);
     }
 
+    /// Something about a message changed that its row does not hold.
+    pub(crate) fn touch(&mut self, bal: BalId, folder: FolderId, uid: Uid) {
+        self.folder(bal, folder);
+        let b = self.bal(bal);
+        self.bals[b].log.push(folder, LogKind::Changed, uid);
+    }
+
     /// Makes a body known, unless the same octets are; its structure too.
     pub(crate) fn body(&mut self, blob: &SpooledBlob, structure: &[u8]) {
         let digest = blob.digest();

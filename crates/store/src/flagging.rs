@@ -56,6 +56,13 @@ impl Store {
         uids: &[Uid],
         update: &FlagUpdate,
     ) -> Result<FlagOutcome, StoreError> {
+        if let Some(deed) = update.deed.as_ref().filter(|deed| deed.member != bal) {
+            // Whoever is a member no more changes nothing.
+            self.member(bal, deed.member).ok_or(StoreError::UnknownMember)?;
+            if self.own_viewer(bal, deed.member).is_some() {
+                return self.flags_update_own((bal, folder), uids, update);
+            }
+        }
         let answer = Answer::default();
         let (uids, update) = (uids.to_vec(), update.clone());
         let flagging = Flagging { bal, folder, uids, update, answer: answer.clone() };

@@ -381,6 +381,10 @@ impl Store {
             draft.batch.counter_delete(own);
             draft.batch.delete(Space::Directory, keys::folder(bal, folder));
             Store::draft_folder_acl_removal(&mut draft, bal, folder);
+            for member in self.members(bal) {
+                let member = member.member;
+                crate::own_seen::View { bal, folder, member }.draft_forget(&mut draft.batch);
+            }
             let keywords = keys::keywords(bal, folder);
             draft.batch.delete_range(Space::Directory, keywords.clone(), after(&keywords));
             draft.batch.put(Space::Directory, keys::purge(bal, folder), vec![1]);

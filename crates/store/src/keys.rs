@@ -50,6 +50,14 @@ pub(crate) fn folder_counters(bal: BalId, folder: FolderId) -> Vec<u8> {
     join(&[b"F", &bal.0.to_be_bytes(), &folder.0.to_be_bytes()])
 }
 
+pub(crate) const OWN_COUNTERS: &[u8] = b"S";
+
+/// How much of a folder a member has seen, where each has its own `\Seen`.
+pub(crate) fn own_counters(bal: BalId, folder: FolderId, member: BalId) -> Vec<u8> {
+    let folder = folder.0.to_be_bytes();
+    join(&[OWN_COUNTERS, &bal.0.to_be_bytes(), &folder, &member.0.to_be_bytes()])
+}
+
 // Directory
 
 pub(crate) fn meta(name: &str) -> Vec<u8> {
@@ -248,14 +256,16 @@ pub(crate) fn chunk_parts(key: &[u8]) -> Option<(UploadId, u32)> {
 /// Keys of [`Space::Sharing`](crate::engine::Space::Sharing): kind, then the BAL.
 pub(crate) mod sharing {
     use super::{join, u32_at, u64_at};
-    use palombe_vocabulary::{BalId, FolderId};
+    use palombe_vocabulary::{BalId, FolderId, Uid};
 
     pub(crate) const MEMBER: u8 = b'm';
     pub(crate) const OPTIONS: u8 = b'o';
     pub(crate) const ACL: u8 = b'a';
     /// Folders of other BAL that a member wants in LSUB; the member's BAL comes first.
     pub(crate) const SUBSCRIPTION: u8 = b'u';
-    pub(crate) const KINDS: [u8; 4] = [MEMBER, OPTIONS, ACL, SUBSCRIPTION];
+    /// Messages that a member has seen, where each has its own `\Seen`.
+    pub(crate) const OWN_SEEN: u8 = b's';
+    pub(crate) const KINDS: [u8; 5] = [MEMBER, OPTIONS, ACL, SUBSCRIPTION, OWN_SEEN];
 
     pub(crate) fn bal_rows(kind: u8, bal: BalId) -> Vec<u8> {
         join(&[&[kind], &bal.0.to_be_bytes()])
@@ -283,6 +293,23 @@ pub(crate) mod sharing {
 
     pub(crate) fn acl_parts(key: &[u8]) -> Option<(BalId, FolderId, BalId)> {
         Some((bal_of(key)?, FolderId(u32_at(key, 9)?), BalId(u64_at(key, 13)?)))
+    }
+
+    pub(crate) fn own_seen_of(bal: BalId, folder: FolderId, member: BalId) -> Vec<u8> {
+        let rows = bal_rows(OWN_SEEN, bal);
+        join(&[&rows, &folder.0.to_be_bytes(), &member.0.to_be_bytes()])
+    }
+
+    /// Where the UID stands in such a key.
+    pub(crate) const OWN_SEEN_UID_AT: usize = 21;
+
+    pub(crate) fn own_seen(bal: BalId, folder: FolderId, member: BalId, uid: Uid) -> Vec<u8> {
+        join(&[&own_seen_of(bal, folder, member), &uid.0.to_be_bytes()])
+    }
+
+    pub(crate) fn own_seen_parts(key: &[u8]) -> Option<(BalId, FolderId, BalId, Uid)> {
+        let (bal, folder) = (bal_of(key)?, FolderId(u32_at(key, 9)?));
+        Some((bal, folder, BalId(u64_at(key, 13)?), Uid(u32_at(key, OWN_SEEN_UID_AT)?)))
     }
 
     pub(crate) fn subscriptions(member: BalId, bal: BalId) -> Vec<u8> {

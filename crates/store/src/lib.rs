@@ -30,6 +30,7 @@ mod members;
 mod message;
 #[cfg(test)]
 mod model;
+mod own_seen;
 mod proof;
 mod queue;
 mod retention;

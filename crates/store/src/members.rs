@@ -237,6 +237,7 @@ impl Store {
         journal: &[JournalLine],
     ) -> Result<(), StoreError> {
         let _admin = self.administer()?;
+        let _edit = self.inner.edit(bal);
         let mut draft = self.draft(Durability::Synced);
         let entries: Vec<AclEntry> = {
             let sharing = self.inner.sharing.read();
@@ -244,6 +245,7 @@ impl Store {
             sharing.acl_of_bal(bal).filter(|entry| entry.member == member).collect()
         };
         draft.batch.delete(Space::Sharing, sharing::member(bal, member));
+        self.draft_forget_marks(&mut draft.batch, bal, &[member])?;
         let wanted = sharing::subscriptions(member, bal);
         draft.batch.delete_range(Space::Sharing, wanted.clone(), after(&wanted));
         for entry in &entries {
@@ -293,8 +295,13 @@ impl Store {
         journal: &[JournalLine],
     ) -> Result<(), StoreError> {
         let _admin = self.administer()?;
+        let _edit = self.inner.edit(bal);
         self.living_bal(bal)?;
         let mut draft = self.draft(Durability::Synced);
+        if options.seen == SeenMode::Shared {
+            let members: Vec<BalId> = self.members(bal).iter().map(|m| m.member).collect();
+            self.draft_forget_marks(&mut draft.batch, bal, &members)?;
+        }
         let row = rows::encode(&OptionsRow { seen: options.seen })?;
         draft.batch.put(Space::Sharing, sharing::bal_rows(sharing::OPTIONS, bal), row);
         journal.iter().for_each(|line| draft.line(line));

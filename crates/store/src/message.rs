@@ -3,10 +3,11 @@
 use crate::deed::{Carriage, CarryMode, Deed, FlagScope};
 use crate::directory::counter;
 use crate::draft::{Arrival, Draft};
-use crate::engine::{Direction, Durability, EngineError, Reader, Space, after};
+use crate::engine::{Direction, Durability, EngineError, Expect, Reader, Space, after};
 use crate::folder::Numbers;
 use crate::keys::{self, bal_field};
 use crate::limits::{CHANGE_BATCH_MESSAGES, DENSE_SPAN, MULTI_GET_MAX};
+use crate::own_seen::View;
 use crate::rows::{self, BodyRow, LogKind, MetaRow};
 use crate::{
     BodyView, Changes, CopyOutcome, FlagChange, Flags, FolderView, MessageMeta, Store, StoreError,
@@ -147,11 +148,28 @@ impl Store {
         folder: FolderId,
         look: &mut dyn FnMut(MessageMeta),
     ) -> Result<FolderView, StoreError> {
+        self.scan_folder_for((bal, folder), None, look)
+    }
+
+    /// The same, as this member sees it where each has its own `\Seen` ([`Store::own_viewer`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn scan_folder_for(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        viewer: Option<BalId>,
+        look: &mut dyn FnMut(MessageMeta),
+    ) -> Result<FolderView, StoreError> {
         let from = keys::messages(bal, folder);
         let view = self.inner.read(|r| {
             let Some(numbers) = Numbers::read(r, bal, folder)? else { return Ok(None) };
+            let own = viewer.map(|member| View { bal, folder, member }.all(r)).transpose()?;
             scan_metas(r, (from.clone(), after(&from)), &mut |meta| {
-                look(meta);
+                look(match &own {
+                    Some(own) => View::show_from(own, meta),
+                    None => meta,
+                });
                 Ok(true)
             })?;
             Ok(Some(FolderView {
@@ -215,15 +233,34 @@ impl Store {
         folder: FolderId,
         since: ModSeq,
     ) -> Result<Changes, StoreError> {
+        self.changes_for((bal, folder), since, None)
+    }
+
+    /// The same, as this member sees it where each has its own `\Seen` ([`Store::own_viewer`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn changes_for(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        since: ModSeq,
+        viewer: Option<BalId>,
+    ) -> Result<Changes, StoreError> {
         let changes = self.inner.read(|r| {
             let Some(numbers) = Numbers::read(r, bal, folder)? else { return Ok(None) };
-            let (changed, vanished) = if numbers.highest_modseq <= since {
+            let (mut changed, vanished) = if numbers.highest_modseq <= since {
                 (Vec::new(), Ranges::default())
             } else if since < log_floor(r, bal)? {
                 compared(r, (bal, folder), since, numbers.uid_next)?
             } else {
                 logged(r, (bal, folder), (since, numbers.highest_modseq))?
             };
+            if let Some(member) = viewer {
+                let view = View { bal, folder, member };
+                changed = own_changes(r, view, since, changed)?;
+            }
+            // What others marked for themselves is in the log and no change here.
+            changed.retain(|meta| meta.modseq > since);
             Ok(Some(Changes {
                 changed,
                 vanished: vanished.0,
@@ -254,6 +291,22 @@ impl Store {
             let messages = meta_rows(r, (bal, folder), &wanted)?;
             Ok(Ok(Seen { edit, messages }))
         })?
+    }
+
+    /// How a member sees a folder where each has its own `\Seen`. Whoever is a member no more changes nothing.
+    pub(crate) fn own_view(
+        &self,
+        (bal, folder): (BalId, FolderId),
+        deed: Option<&Deed>,
+        draft: &mut Draft,
+    ) -> Result<Option<View>, StoreError> {
+        let Some(deed) = deed.filter(|deed| deed.member != bal) else { return Ok(None) };
+        let member = deed.member;
+        self.member(bal, member).ok_or(StoreError::UnknownMember)?;
+        let key = crate::keys::sharing::member(bal, member);
+        draft.expect(Expect::Present(Space::Sharing, key));
+        let viewer = self.own_viewer(bal, member);
+        Ok(viewer.map(|member| View { bal, folder, member }))
     }
 
     /// Copies messages, all or none; flags and dates are kept (RFC 9051 6.4.7).
@@ -330,20 +383,32 @@ impl Store {
         if grows {
             draft.quota(target, quota);
         }
+        let deed = what.deed.as_ref();
+        let source_view = self.own_view((source, from), deed, &mut draft)?;
+        let target_view = self.own_view((target, to), deed, &mut draft)?;
         let validity = draft.validity(target, to);
         let mut steps = Vec::with_capacity(seen.messages.len());
         let bodies = self.inner.read(|r| body_rows(r, (source, from), &seen.messages))?;
         for ((uid, row), body) in seen.messages.iter().zip(bodies) {
+            let mut flags = row.flags.clone();
+            if let Some(view) = source_view {
+                flags.seen = self.inner.read(|r| view.get(r, *uid))?.seen;
+            }
             if what.mode == CarryMode::Move {
                 draft.vanish(source, from, *uid, (row, &body.digest));
+                self.draft_marks_gone(&mut draft, (source, from), &[*uid])?;
             }
-            let arrival = Arrival {
-                flags: what.scope.cut(&Flags::default(), row.flags.clone()),
-                internal_date: row.internal_date,
-                saved_at: now,
-                body,
-            };
-            steps.push((*uid, draft.arrive(target, to, &arrival).uid));
+            let mut flags = what.scope.cut(&Flags::default(), flags);
+            // Where each has its own, what one has seen is not seen by all.
+            let own = target_view.filter(|_| flags.seen);
+            flags.seen &= target_view.is_none();
+            let internal_date = row.internal_date;
+            let filed =
+                draft.arrive(target, to, &Arrival { flags, internal_date, saved_at: now, body });
+            if let Some(view) = own {
+                view.draft_arrival(&mut draft, &filed);
+            }
+            steps.push((*uid, filed.uid));
         }
         if let Some(deed) = &what.deed {
             let uids: Vec<Uid> = seen.messages.iter().map(|(uid, _)| *uid).collect();
@@ -408,6 +473,7 @@ impl Store {
             draft.vanish(bal, folder, *uid, (row, &body.digest));
         }
         let gone: Vec<Uid> = seen.messages.into_iter().map(|(uid, _)| uid).collect();
+        self.draft_marks_gone(&mut draft, (bal, folder), &gone)?;
         if let Some(deed) = deed {
             deed.tell_expunge(&mut draft, (bal, folder), &gone);
         }
@@ -436,9 +502,35 @@ impl Store {
         for (uid, row) in &seen.messages {
             let body = self.inner.read(|r| body_row(r, bal, folder, *uid))?;
             draft.vanish(bal, folder, *uid, (row, &body.digest));
+            self.draft_marks_gone(draft, (bal, folder), &[*uid])?;
         }
         Ok(!seen.messages.is_empty())
     }
+}
+
+/// What changed for a member that has its own `\Seen`.
+fn own_changes(
+    reader: &dyn Reader,
+    view: View,
+    since: ModSeq,
+    changed: Vec<MessageMeta>,
+) -> Result<Vec<MessageMeta>, EngineError> {
+    let mut out = BTreeMap::new();
+    for meta in changed {
+        out.insert(meta.uid, view.show(reader, meta)?);
+    }
+    // Past what the log still tells, the member's own rows tell it.
+    if since < log_floor(reader, view.bal)? {
+        for (uid, own) in view.all(reader)? {
+            if own.modseq > since.0
+                && !out.contains_key(&uid)
+                && let Some(row) = meta_row(reader, view.bal, view.folder, uid)?
+            {
+                out.insert(uid, own.over(&row).meta(uid));
+            }
+        }
+    }
+    Ok(out.into_values().collect())
 }
 
 /// Ranges of UIDs, first and last, ascending.

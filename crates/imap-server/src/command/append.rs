@@ -13,7 +13,10 @@ use crate::session::{Pending, Session};
 use palombe_access::OpenFolder;
 use palombe_delivery::{BodySpool, DeliveryError, ReceivedBody};
 use palombe_imap_proto::{AppendHead, AppendMessage, Bad, Ranges, Replaced, Selector};
-use palombe_store::{Filed, Filing, Flags, JournalLine, Outcome, Store, Upload};
+use palombe_store::{
+    Deed, Filed, Filing, FlagChange, FlagScope, FlagUpdate, Flags, JournalLine, Outcome, Store,
+    Upload,
+};
 use palombe_vocabulary::{FolderId, Timestamp, Uid};
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -249,6 +252,8 @@ async fn file(session: &Session, append: Append) -> Result<Vec<Filed>, Stop> {
     };
     // RFC 4314 4: flags that may not be set are lost, the message is not.
     let scope = flags::scope(at);
+    let own_seen = at.viewer().is_some();
+    let mut marks = Vec::new();
     let journal = move |message_id: Option<String>, now: Timestamp| JournalLine {
         at: now,
         event: "imap.append".to_owned(),
@@ -272,21 +277,49 @@ async fn file(session: &Session, append: Append) -> Result<Vec<Filed>, Stop> {
                 let body = body.ok_or(Failure::Bad(Bad::Trailing))?.finish()?;
                 check(&body, utf8)?;
                 let journal = vec![journal(body.facts().message_id, now)];
-                let flags = scope.cut(&Flags::default(), flags);
+                let mut flags = scope.cut(&Flags::default(), flags);
+                // Where each has its own `\Seen`, what one has seen is not seen by all.
+                marks.push(own_seen && flags.seen);
+                flags.seen &= !own_seen;
                 let filing = Filing { bal, folder, prefix: Vec::new(), flags, internal_date };
                 let (blob, structure) = body.into_parts();
                 uploads.push(Upload { filing, blob, structure, journal });
             }
-            let Some(replaced) = replaces else { return Ok(house.store.file_all(uploads, now)?) };
+            let Some(replaced) = replaces else {
+                let filed = house.store.file_all(uploads, now)?;
+                mark_own(&house.store, at, &filed, &marks, deed)?;
+                return Ok(filed);
+            };
             let mut upload = uploads.pop().ok_or(Failure::EmptyMessage)?;
             if let Some(deed) = &deed {
                 let (from, uid) = replaced;
                 upload.journal.extend(deed.expunge_line((bal, from), &[uid]));
             }
             let filed = house.store.replace(upload, replaced, now)?;
-            Ok(vec![filed.ok_or(Failure::NoSuchMessage)?])
+            let filed = vec![filed.ok_or(Failure::NoSuchMessage)?];
+            mark_own(&house.store, at, &filed, &marks, deed)?;
+            Ok(filed)
         })
         .await
+}
+
+/// Marks as seen by this member alone what it uploaded as seen.
+fn mark_own(
+    store: &Store,
+    at: OpenFolder,
+    filed: &[Filed],
+    marks: &[bool],
+    deed: Option<Deed>,
+) -> Result<(), Failure> {
+    let uids: Vec<Uid> =
+        filed.iter().zip(marks).filter(|(_, mark)| **mark).map(|(filed, _)| filed.uid).collect();
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let change = FlagChange::Add(Flags { seen: true, ..Flags::default() });
+    let update = FlagUpdate { change, unchanged_since: None, scope: FlagScope::ALL, deed };
+    store.flags_update_by((at.bal(), at.folder()), &uids, &update)?;
+    Ok(())
 }
 
 /// What is not taken, whatever its literal was.

@@ -28,7 +28,9 @@ pub(super) async fn resynchronise(
     let uids = known.known_uids.as_ref().map_or(all, |set| set.ranges(0));
     let agreed = known.sample.as_ref().map_or(0, |sample| agreed(&rows, sample));
     let unknown = Ranges::from_ascending_ranges([(agreed.saturating_add(1), u32::MAX)]);
-    let changes = session.in_store(move |store| store.changes(bal, folder, since)).await?;
+    let viewer = session.selected_at()?.viewer();
+    let changes =
+        session.in_store(move |store| store.changes_for((bal, folder), since, viewer)).await?;
     let told = vanished(&rows, &changes, &uids.and(&unknown));
     write_vanished(&mut session.wire.out, &told);
     let enabled = session.enabled;
@@ -72,7 +74,10 @@ pub(super) async fn vanished_before_fetch(
     }
     let selected = session.selected()?;
     let (bal, folder) = (selected.bal, selected.folder);
-    let changes = session.in_store(move |store| store.changes(bal, folder, ModSeq(since))).await?;
+    let viewer = session.selected_at()?.viewer();
+    let changes = session
+        .in_store(move |store| store.changes_for((bal, folder), ModSeq(since), viewer))
+        .await?;
     let selected = session.selected()?;
     let rows = selected.rows();
     let uids = match set {

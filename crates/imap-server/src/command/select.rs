@@ -76,6 +76,8 @@ async fn open(session: &Session, place: &Place, access: Access) -> Result<Openin
 /// The untagged responses that RFC 9051 6.3.2 and RFC 3501 6.3.1 ask for.
 fn describe(session: &mut Session, place: &Place, opening: &Opening, access: Access) {
     let enabled = session.enabled;
+    // RFC 3501 6.3.1: where each member has its own marks, the first unseen message is not looked for.
+    let first_unseen = !enabled.uid_only && place.open.viewer().is_none();
     let out = &mut session.wire.out;
     let folder = &opening.folder;
     let keywords = opening.keywords.iter().map(String::as_str);
@@ -90,7 +92,7 @@ fn describe(session: &mut Session, place: &Place, opening: &Opening, access: Acc
     if !enabled.rev2 {
         out.untagged(format_args!("{} RECENT", opening.recent));
         // RFC 9586 3: it is a sequence number.
-        if let Some(number) = opening.first_unseen.filter(|_| !enabled.uid_only) {
+        if let Some(number) = opening.first_unseen.filter(|_| first_unseen) {
             out.untagged(format_args!("OK [UNSEEN {number}] First unseen"));
         }
     }

@@ -75,10 +75,14 @@ impl Builder {
 
 impl Table {
     /// Reads the folder.
-    pub(crate) fn read(store: &Store, bal: BalId, folder: FolderId) -> Result<Table, StoreError> {
+    pub(crate) fn read(
+        store: &Store,
+        folder: (BalId, FolderId),
+        viewer: Option<BalId>,
+    ) -> Result<Table, StoreError> {
         let mut builder = Builder::default();
         let view: FolderView =
-            store.scan_folder(bal, folder, &mut |meta| builder.room().push(&meta))?;
+            store.scan_folder_for(folder, viewer, &mut |meta| builder.room().push(&meta))?;
         Ok(builder.finish(view.uid_next, view.highest_modseq))
     }
 

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-type Key = (BalId, FolderId);
+/// BAL, folder, and the member that has its own `\Seen` there.
+type Key = (BalId, FolderId, Option<BalId>);
 
 /// Where the table of one folder is kept. Whoever holds the lock reads or brings it forward for all who wait.
 #[derive(Default)]
@@ -56,6 +57,8 @@ pub(crate) enum Wants {
 pub(crate) struct Last {
     pub(crate) bal: BalId,
     pub(crate) folder: FolderId,
+    /// The member whose own `\Seen` counts, where each has its own.
+    pub(crate) viewer: Option<BalId>,
     pub(crate) modseq: ModSeq,
     pub(crate) uid_next: Uid,
     pub(crate) loaded: bool,
@@ -83,14 +86,13 @@ impl Tables {
     pub(crate) fn current(
         &self,
         store: &Store,
-        bal: BalId,
-        folder: FolderId,
+        (bal, folder, viewer): Key,
     ) -> Result<Arc<Table>, StoreError> {
-        let slot = self.slot((bal, folder));
+        let slot = self.slot((bal, folder, viewer));
         let mut kept = slot.0.lock();
         let table = match kept.table() {
-            None => Arc::new(Table::read(store, bal, folder)?),
-            Some(table) => match store.changes(bal, folder, table.modseq) {
+            None => Arc::new(Table::read(store, (bal, folder), viewer)?),
+            Some(table) => match store.changes_for((bal, folder), table.modseq, viewer) {
                 Ok(changes) if changes.highest_modseq > table.modseq => {
                     Arc::new(table.after(&changes))
                 }
@@ -104,7 +106,7 @@ impl Tables {
         kept.weak = Arc::downgrade(&table);
         kept.strong = Some(table.clone());
         drop(kept);
-        self.keep((bal, folder), table.bytes());
+        self.keep((bal, folder, viewer), table.bytes());
         Ok(table)
     }
 
@@ -113,12 +115,14 @@ impl Tables {
     /// # Errors
     /// As for [`Tables::current`].
     pub(crate) fn look(&self, store: &Store, last: &Last) -> Result<News, StoreError> {
+        let key = (last.bal, last.folder, last.viewer);
+        let changes = || store.changes_for((last.bal, last.folder), last.modseq, last.viewer);
         if last.loaded {
-            let table = self.current(store, last.bal, last.folder)?;
+            let table = self.current(store, key)?;
             return Ok(News::Table { table, changes: None });
         }
         if last.wants == Wants::News {
-            let changes = store.changes(last.bal, last.folder, last.modseq)?;
+            let changes = changes()?;
             let old = |uid: Uid| uid < last.uid_next;
             let arrivals_only = !changes.vanished.iter().any(|(first, _)| old(*first))
                 && !changes.changed.iter().any(|meta| old(meta.uid));
@@ -130,11 +134,9 @@ impl Tables {
                 });
             }
         }
-        let table = self.current(store, last.bal, last.folder)?;
+        let table = self.current(store, key)?;
         // After the table was read: whatever is not in it is in the log.
-        let changes = (table.modseq > last.modseq)
-            .then(|| store.changes(last.bal, last.folder, last.modseq))
-            .transpose()?;
+        let changes = (table.modseq > last.modseq).then(changes).transpose()?;
         Ok(News::Table { table, changes })
     }
 

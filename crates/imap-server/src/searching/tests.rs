@@ -270,12 +270,12 @@ impl House {
         let command =
             SearchCommand { by: Selector::Uid, returns: None, charset: None, key: key.clone() };
         let criteria = Criteria::compile(&command, &selected, Timestamp(9)).unwrap();
-        let table = Arc::new(Table::read(&self.store, self.bal, INBOX).unwrap());
+        let table = Arc::new(Table::read(&self.store, (self.bal, INBOX), None).unwrap());
         Hunt::new(self.bal, INBOX, Rows { table, recents: Arc::default() }, criteria)
     }
 
     fn uids(&self, mut hunt: Hunt) -> Vec<u32> {
-        let table = Table::read(&self.store, self.bal, INBOX).unwrap();
+        let table = Table::read(&self.store, (self.bal, INBOX), None).unwrap();
         while !hunt.is_done() {
             hunt.run_slice(&self.store).unwrap();
         }

@@ -1,13 +1,16 @@
 //! Rows about sharing: both ends live, folders exist, rights are of members.
 
 use super::{Check, Result};
-use crate::engine::Space;
+use crate::engine::{CounterRow, Space};
 use crate::keys::{self, sharing};
+use crate::own_seen::{self, OwnSeen};
 use crate::{acl, members, rows};
 use palombe_vocabulary::{BalId, BalStatus, FolderId};
+use std::collections::HashMap;
 
 impl Check<'_> {
     pub(super) fn sharing(&mut self) -> Result<()> {
+        let mut marked: HashMap<Vec<u8>, i64> = HashMap::new();
         self.each(Space::Sharing, &[], |check, key, value| {
             match key.first().copied().unwrap_or_default() {
                 sharing::MEMBER => check.member(key, value),
@@ -17,6 +20,7 @@ impl Check<'_> {
                     check.lives(bal, "has options")
                 }
                 sharing::ACL => check.acl(key, value),
+                sharing::OWN_SEEN => check.own_seen(key, value, &mut marked),
                 sharing::SUBSCRIPTION => {
                     let (member, bal, _) = sharing::subscription_parts(key)
                         .ok_or_else(|| rows::damaged("a subscription key"))?;
@@ -27,7 +31,34 @@ impl Check<'_> {
                     Ok(())
                 }
             }
-        })
+        })?;
+        self.each(Space::Counters, keys::OWN_COUNTERS, |check, key, value| {
+            let told = CounterRow::decode(value)?.0[own_seen::SEEN];
+            let found = marked.remove(key).unwrap_or(0);
+            check.expect(told == found, || {
+                format!("a member counts {told} messages as seen, marked are {found}")
+            });
+            Ok(())
+        })?;
+        let uncounted = marked.values().any(|count| *count != 0);
+        self.expect(!uncounted, || "messages that a member has seen are not counted".to_owned());
+        Ok(())
+    }
+
+    fn own_seen(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        marked: &mut HashMap<Vec<u8>, i64>,
+    ) -> Result<()> {
+        let (bal, folder, member, uid) =
+            sharing::own_seen_parts(key).ok_or_else(|| rows::damaged("an own seen key"))?;
+        let seen = OwnSeen::decode(value)?.seen;
+        *marked.entry(keys::own_counters(bal, folder, member)).or_default() += i64::from(seen);
+        self.is_member(bal, member, "marks")?;
+        let found = self.reader.get(Space::Messages, &keys::message(bal, folder, uid))?.is_some();
+        self.expect(found, || format!("a mark on message {uid} of folder {folder} of BAL {bal}"));
+        Ok(())
     }
 
     fn lives(&mut self, bal: BalId, what: &str) -> Result<()> {
