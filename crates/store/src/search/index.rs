@@ -119,7 +119,7 @@ impl Store {
         self.inner.check_room()?;
         let Some(mut change) = Change::begin(self, bal, true)? else { return Ok(false) };
         let first = change.state.next_document;
-        let mut lists: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        let mut pairs: Vec<(u64, u32)> = Vec::new();
         let mut span = 0u32;
         let mut new = HashSet::new();
         for (message, terms) in messages {
@@ -140,13 +140,11 @@ impl Store {
             change.batch.put(Space::Search, entry, number.to_be_bytes().to_vec());
             let value = rows::document_value(&message.digest);
             change.batch.put(Space::Search, rows::document(bal, number), value);
-            for hash in terms.hashes() {
-                lists.entry(hash).or_default().push(span);
-            }
+            pairs.extend(terms.hashes().into_iter().map(|hash| (hash, span)));
             span += 1;
         }
         if span > 0 {
-            add_segment(&mut change, bal, span, lists);
+            add_segment(&mut change, bal, span, pairs);
         }
         change.commit(self)
     }
@@ -231,8 +229,11 @@ fn entries_of(reader: &dyn Reader, from: &[u8]) -> Result<Entries, EngineError> 
     Ok(out)
 }
 
-fn add_segment(change: &mut Change, bal: BalId, span: u32, lists: BTreeMap<u64, Vec<u32>>) {
-    let octets = lists.values().map(|list| list_octets(list.len(), span)).sum();
+/// Adds documents with their hashes.
+fn add_segment(change: &mut Change, bal: BalId, span: u32, mut pairs: Vec<(u64, u32)>) {
+    pairs.sort_unstable();
+    let lists = || pairs.chunk_by(|a, b| a.0 == b.0);
+    let octets = lists().map(|list| list_octets(list.len(), span)).sum();
     let (id, bits) = (change.state.next_segment, bits_for(octets));
     let mut packer = Packer::new(bits, span);
     let put = |change: &mut Change, ended: Option<(u32, Vec<u8>)>| {
@@ -240,8 +241,9 @@ fn add_segment(change: &mut Change, bal: BalId, span: u32, lists: BTreeMap<u64, 
             change.batch.put(Space::Postings, rows::block(bal, id, bucket), block);
         }
     };
-    for (hash, documents) in lists {
-        let ended = packer.push(&Posting { hash, documents });
+    for list in lists() {
+        let documents = list.iter().map(|(_, document)| *document).collect();
+        let ended = packer.push(&Posting { hash: list[0].0, documents });
         put(change, ended);
     }
     let ended = packer.finish();
