@@ -222,7 +222,8 @@ impl Hand {
                 let message = letter("append", number, LETTER_BYTES);
                 self.session.append("Trash", "", &message).await?;
             }
-            Does::Store => self.store(any, number).await?,
+            // Each pass over the folder undoes the one before: every STORE changes something.
+            Does::Store => self.store(any, number / shared.filled).await?,
             Does::Copy => {
                 self.session.command(&format!("COPY 1:{CARRIED} Archive")).await?;
             }
@@ -243,8 +244,8 @@ impl Hand {
         Ok(began.elapsed())
     }
 
-    async fn store(&mut self, any: u64, number: u64) -> Result<()> {
-        let sign = if number.is_multiple_of(2) { '+' } else { '-' };
+    async fn store(&mut self, any: u64, pass: u64) -> Result<()> {
+        let sign = if pass.is_multiple_of(2) { '+' } else { '-' };
         self.session.command(&format!("STORE {any} {sign}FLAGS (\\Flagged)")).await?;
         Ok(())
     }
@@ -262,7 +263,7 @@ impl Hand {
             1 => {
                 self.session.command("SEARCH UNSEEN").await?;
             }
-            2..=4 if self.exists > 0 => self.store(any, number).await?,
+            2..=4 if self.exists > 0 => self.store(any, number / last).await?,
             5..=9 if self.exists > 0 => {
                 let from = any.saturating_sub(49).max(1);
                 let text = format!("FETCH {from}:{any} (FLAGS ENVELOPE)");
