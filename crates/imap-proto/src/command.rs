@@ -97,6 +97,8 @@ pub enum Command {
     Acl(crate::AclCommand),
     /// RFC 9208.
     Quota(crate::QuotaCommand),
+    /// RFC 5464.
+    Metadata(crate::MetadataCommand),
     /// RFC 2971. What the client says of itself is untrusted text.
     Id(Vec<(String, Option<String>)>),
     /// RFC 5256 and RFC 5267 3.

@@ -32,6 +32,7 @@ impl State {
             | Namespace
             | Acl(_)
             | Quota(_)
+            | Metadata(_)
             | Status { .. }
             | Idle
             | Compress

@@ -31,6 +31,12 @@ pub(crate) enum Failure {
     Identifier,
     #[error("the BAL itself keeps its rights")]
     OwnRights,
+    #[error("an annotation that is too long")]
+    LongAnnotation,
+    #[error("too many annotations")]
+    TooManyAnnotations,
+    #[error("a scope without an entry name")]
+    EntryName,
     #[error("no such quota root")]
     NoSuchRoot,
     #[error("the folder exists already")]

@@ -61,6 +61,13 @@ pub(crate) fn failure(failure: &Failure) -> (Verdict, String) {
         Failure::OtherBal => (No, "CANNOT", "REPLACE stays within one account"),
         Failure::Identifier => (No, "CANNOT", "No rights can be given to this identifier"),
         Failure::OwnRights => (No, "CANNOT", "The owner keeps every right"),
+        // RFC 5464 4.3
+        Failure::LongAnnotation => {
+            let code = format!("METADATA MAXSIZE {}", palombe_store::limits::ANNOTATION_BYTES_MAX);
+            return no(&code, "The value is too long");
+        }
+        Failure::TooManyAnnotations => (No, "METADATA TOOMANY", "Too many annotations"),
+        Failure::EntryName => (No, "CANNOT", "A scope alone is no entry"),
         Failure::NoSuchRoot => (No, "NONEXISTENT", "No such quota root"),
         Failure::FolderExists => (No, "ALREADYEXISTS", "Mailbox already exists"), // RFC 5530 3
         Failure::FolderName => (No, "CANNOT", "This name cannot be given to a mailbox"), // RFC 5530 3

@@ -109,6 +109,7 @@ pub const TABLE: &[Support] = &[
         Partial("headers in UTF-8 go as they are to clients that did not enable it (no RFC 6857)"),
     ),
     row(4314, "ACL", &["ACL", "RIGHTS=texk"], Authenticated, Yes),
+    row(5464, "METADATA", &["METADATA"], Authenticated, Yes),
     row(8440, "MYRIGHTS in LIST", &["LIST-MYRIGHTS"], Authenticated, Yes),
     row(
         9208,

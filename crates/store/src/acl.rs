@@ -79,8 +79,9 @@ impl Store {
 
     /// The rights of a folder go with it (RFC 4314 4, DELETE).
     pub(crate) fn draft_folder_acl_removal(draft: &mut Draft, bal: BalId, folder: FolderId) {
-        let rows = sharing::acl_rows(bal, folder);
-        draft.batch.delete_range(Space::Sharing, rows.clone(), after(&rows));
+        for rows in [sharing::acl_rows(bal, folder), sharing::annotations_of_folder(bal, folder)] {
+            draft.batch.delete_range(Space::Sharing, rows.clone(), after(&rows));
+        }
     }
 
     pub(crate) fn forget_folder_acl(&self, bal: BalId, folder: FolderId) {
@@ -149,7 +150,7 @@ impl Store {
         let last = rights == default && known.is_some_and(|known| self.is_spent(&known, folder));
         if last {
             draft.batch.delete(Space::Sharing, sharing::member(bal, who));
-            self.draft_forget_marks(&mut draft.batch, bal, &[who])?;
+            self.draft_forget_own(&mut draft.batch, bal, who)?;
             let wanted = sharing::subscriptions(who, bal);
             draft.batch.delete_range(Space::Sharing, wanted.clone(), after(&wanted));
         }

@@ -340,7 +340,7 @@ impl Store {
             let members: Vec<BalId> = self.members(id).iter().map(|m| m.member).collect();
             self.draft_forget_marks(&mut batch, id, &members)?;
             for membership in self.memberships(id) {
-                self.draft_forget_marks(&mut batch, membership.bal, &[id])?;
+                self.draft_forget_own(&mut batch, membership.bal, id)?;
             }
             self.inner.engine.commit(batch)?;
             self.inner.directory.write().put(bal);

@@ -265,7 +265,9 @@ pub(crate) mod sharing {
     pub(crate) const SUBSCRIPTION: u8 = b'u';
     /// Messages that a member has seen, where each has its own `\Seen`.
     pub(crate) const OWN_SEEN: u8 = b's';
-    pub(crate) const KINDS: [u8; 5] = [MEMBER, OPTIONS, ACL, SUBSCRIPTION, OWN_SEEN];
+    /// Annotations: of a folder, or of none; then whose.
+    pub(crate) const ANNOTATION: u8 = b'n';
+    pub(crate) const KINDS: [u8; 6] = [MEMBER, OPTIONS, ACL, SUBSCRIPTION, OWN_SEEN, ANNOTATION];
 
     pub(crate) fn bal_rows(kind: u8, bal: BalId) -> Vec<u8> {
         join(&[&[kind], &bal.0.to_be_bytes()])
@@ -310,6 +312,21 @@ pub(crate) mod sharing {
     pub(crate) fn own_seen_parts(key: &[u8]) -> Option<(BalId, FolderId, BalId, Uid)> {
         let (bal, folder) = (bal_of(key)?, FolderId(u32_at(key, 9)?));
         Some((bal, folder, BalId(u64_at(key, 13)?), Uid(u32_at(key, OWN_SEEN_UID_AT)?)))
+    }
+
+    pub(crate) fn annotations_of_folder(bal: BalId, folder: FolderId) -> Vec<u8> {
+        join(&[&bal_rows(ANNOTATION, bal), &folder.0.to_be_bytes()])
+    }
+
+    pub(crate) fn annotations(bal: BalId, folder: FolderId, owner: BalId) -> Vec<u8> {
+        join(&[&annotations_of_folder(bal, folder), &owner.0.to_be_bytes()])
+    }
+
+    /// Where the name stands in the key of an annotation.
+    pub(crate) const ANNOTATION_NAME_AT: usize = 21;
+
+    pub(crate) fn annotation_parts(key: &[u8]) -> Option<(BalId, FolderId, BalId)> {
+        Some((bal_of(key)?, FolderId(u32_at(key, 9)?), BalId(u64_at(key, 13)?)))
     }
 
     pub(crate) fn subscriptions(member: BalId, bal: BalId) -> Vec<u8> {

@@ -14,6 +14,7 @@
 
 mod accept;
 mod acl;
+mod annotation;
 mod blob;
 mod check;
 mod deed;
@@ -47,6 +48,7 @@ mod words;
 
 pub use accept::OnAccepted;
 pub use blob::BlobReader;
+pub use annotation::{AnnotationChange, AnnotationPlace};
 pub use check::CheckDepth;
 pub use deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
 pub use error::StoreError;

@@ -58,6 +58,14 @@ pub const SEARCH_MERGE_STEP_BYTES: usize = 256 * 1024;
 pub const SEARCH_REWRITE_DOCUMENTS_MIN: u32 = 64;
 /// Segments of up to so many blocks, as a power of two, are removed block by block.
 pub const SEARCH_SINGLE_DELETES_BITS: u8 = 6;
+/// Longest annotation, octets.
+pub const ANNOTATION_BYTES_MAX: usize = 16 * 1024;
+/// Longest name of an annotation, octets.
+pub const ANNOTATION_NAME_BYTES_MAX: usize = 255;
+/// Most annotations of one BAL, its folders' and members' included.
+pub const ANNOTATIONS_MAX: usize = 5000;
+/// Octets of all annotations of one BAL.
+pub const ANNOTATIONS_BYTES_MAX: usize = 1024 * 1024;
 /// Most messages of one BAL.
 pub const MESSAGES_MAX: u64 = 5_000_000;
 /// Most members of one BAL.

@@ -245,7 +245,7 @@ impl Store {
             sharing.acl_of_bal(bal).filter(|entry| entry.member == member).collect()
         };
         draft.batch.delete(Space::Sharing, sharing::member(bal, member));
-        self.draft_forget_marks(&mut draft.batch, bal, &[member])?;
+        self.draft_forget_own(&mut draft.batch, bal, member)?;
         let wanted = sharing::subscriptions(member, bal);
         draft.batch.delete_range(Space::Sharing, wanted.clone(), after(&wanted));
         for entry in &entries {

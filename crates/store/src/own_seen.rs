@@ -242,6 +242,23 @@ impl Store {
         }
         Ok(())
     }
+
+    /// What members keep for themselves in a BAL: marks and annotations.
+    pub(crate) fn draft_forget_own(
+        &self,
+        batch: &mut Batch,
+        bal: BalId,
+        member: BalId,
+    ) -> Result<(), StoreError> {
+        self.draft_forget_marks(batch, bal, &[member])?;
+        let folders = self.inner.read(|r| crate::folder::rows_of(r, bal))?;
+        let folders = folders.into_iter().map(|(folder, _)| folder);
+        for folder in folders.chain([FolderId(0)]) {
+            let rows = sharing::annotations(bal, folder, member);
+            batch.delete_range(Space::Sharing, rows.clone(), after(&rows));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod acl;
 mod append;
 mod fetch;
 mod list;
+mod metadata;
 mod search;
 mod select;
 
@@ -76,6 +77,8 @@ fn command(t: &mut Tokens<'_>) -> Result<Command, Bad> {
             let mailbox = spaced(t, Tokens::mailbox)?;
             Command::Status { mailbox, items: spaced(t, status_items)? }
         }
+        "GETMETADATA" => Command::Metadata(metadata::get(t)?),
+        "SETMETADATA" => Command::Metadata(metadata::set(t)?),
         "ID" => spaced(t, id)?,
         "COMPRESS" => compress(t)?,
         "UNAUTHENTICATE" => Command::Unauthenticate,

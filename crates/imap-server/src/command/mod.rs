@@ -14,6 +14,7 @@ mod folders;
 mod id;
 mod idle;
 mod list;
+mod metadata;
 mod quota;
 mod resync;
 mod search;
@@ -145,6 +146,7 @@ async fn carry_out(session: &mut Session, tag: &str, command: Command) -> Outcom
         Command::Lsub { reference, pattern } => list::lsub(session, &reference, &pattern).await,
         Command::Status { mailbox, items } => status::status(session, &mailbox, &items).await,
         Command::Acl(command) => acl::acl(session, command).await,
+        Command::Metadata(command) => metadata::metadata(session, command).await,
         Command::Quota(command) => quota::quota(session, command).await,
         Command::Expunge => expunge::expunge(session, None).await,
         Command::UidExpunge(set) => expunge::expunge(session, Some(&set)).await,

@@ -21,6 +21,7 @@ impl Check<'_> {
                 }
                 sharing::ACL => check.acl(key, value),
                 sharing::OWN_SEEN => check.own_seen(key, value, &mut marked),
+                sharing::ANNOTATION => check.annotation(key),
                 sharing::SUBSCRIPTION => {
                     let (member, bal, _) = sharing::subscription_parts(key)
                         .ok_or_else(|| rows::damaged("a subscription key"))?;
@@ -43,6 +44,19 @@ impl Check<'_> {
         let uncounted = marked.values().any(|count| *count != 0);
         self.expect(!uncounted, || "messages that a member has seen are not counted".to_owned());
         Ok(())
+    }
+
+    fn annotation(&mut self, key: &[u8]) -> Result<()> {
+        let (bal, folder, owner) =
+            sharing::annotation_parts(key).ok_or_else(|| rows::damaged("an annotation key"))?;
+        self.lives(bal, "has annotations")?;
+        if folder != FolderId(0) {
+            self.folder_lives(bal, folder, "an annotation")?;
+        }
+        if owner == BalId(0) || owner == bal {
+            return Ok(());
+        }
+        self.is_member(bal, owner, "annotations")
     }
 
     fn own_seen(
