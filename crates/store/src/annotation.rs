@@ -110,7 +110,8 @@ impl Store {
             match value {
                 None => draft.batch.delete(Space::Sharing, key),
                 Some(value) => {
-                    if value.len() > ANNOTATION_BYTES_MAX || name.len() > ANNOTATION_NAME_BYTES_MAX {
+                    if value.len() > ANNOTATION_BYTES_MAX || name.len() > ANNOTATION_NAME_BYTES_MAX
+                    {
                         return Err(StoreError::TooMany("octets of an annotation"));
                     }
                     count += 1;

@@ -47,8 +47,8 @@ mod tests;
 mod words;
 
 pub use accept::OnAccepted;
-pub use blob::BlobReader;
 pub use annotation::{AnnotationChange, AnnotationPlace};
+pub use blob::BlobReader;
 pub use check::CheckDepth;
 pub use deed::{Carriage, CarryMode, Deed, FlagScope, FlagUpdate};
 pub use error::StoreError;

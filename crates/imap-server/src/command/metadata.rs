@@ -29,7 +29,11 @@ async fn target(session: &Session, mailbox: Option<&Mailbox>) -> Result<Option<P
 }
 
 /// Where an entry is kept. What is said of the server is kept in one's own BAL.
-fn kept(session: &Session, place: Option<&Place>, private: bool) -> Result<AnnotationPlace, Failure> {
+fn kept(
+    session: &Session,
+    place: Option<&Place>,
+    private: bool,
+) -> Result<AnnotationPlace, Failure> {
     let me: BalId = session.bal()?;
     Ok(AnnotationPlace {
         bal: place.map_or(me, Place::bal),
