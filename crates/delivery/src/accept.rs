@@ -408,8 +408,8 @@ fn check_authors(origin: &Origin, facts: &Facts) -> Result<(), DeliveryError> {
                 .map_err(|r| DeliveryError::HeaderFromNotCovered(Box::new(r)))?,
             // RFC 5322 3.6.2: whoever sends for another is named in Sender.
             Origin::Submission(bal)
-                if !bal.may_send_as(address)
-                    && !(bal.may_send_on_behalf(address) && names_sender(bal, facts)) =>
+                if !(bal.may_send_as(address)
+                    || bal.may_send_on_behalf(address) && names_sender(bal, facts)) =>
             {
                 return Err(DeliveryError::AuthorNotAllowed);
             }

@@ -53,6 +53,9 @@ struct OptionsRow {
     seen: SeenMode,
 }
 
+/// Takes a row in.
+type Take<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), EngineError>;
+
 /// Everything about sharing but what is one member's own.
 #[derive(Default)]
 pub(crate) struct Sharing {
@@ -66,7 +69,7 @@ pub(crate) struct Sharing {
 impl Sharing {
     pub(crate) fn load(reader: &dyn Reader) -> Result<Sharing, EngineError> {
         let mut sharing = Sharing::default();
-        let each = |kind: u8, take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), EngineError>| {
+        let each = |kind: u8, take: Take<'_>| {
             let from = [kind];
             reader.scan(Space::Sharing, &from, &after(&from), Direction::Up, &mut |key, value| {
                 take(key, value).map(|()| true)

@@ -16,6 +16,9 @@ use crate::{
 use palombe_vocabulary::{BalId, FolderId, ModSeq, Timestamp, Uid, UidValidity};
 use std::collections::BTreeMap;
 
+/// Looks at a row of a message; `false` ends it.
+type Look<'a> = &'a mut dyn FnMut(Uid, &[u8]) -> Result<bool, EngineError>;
+
 /// Messages that a change starts from.
 pub(crate) struct Seen {
     pub(crate) edit: i64,
@@ -39,7 +42,7 @@ fn each_row(
     space: Space,
     (bal, folder): (BalId, FolderId),
     uids: &[Uid],
-    look: &mut dyn FnMut(Uid, &[u8]) -> Result<bool, EngineError>,
+    look: Look<'_>,
 ) -> Result<(), EngineError> {
     let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(()) };
     let span = u64::from(last.0.saturating_sub(first.0)) + 1;
@@ -339,7 +342,8 @@ impl Store {
         self.carry(&within(CarryMode::Move, bal, (from, to), uids), now)
     }
 
-    /// Copies messages, all or none, or moves them, in bounded batches, from one BAL to another too: one batch takes them out there and files
+    /// Copies messages, all or none, or moves them, in bounded batches, from one BAL to another too: one batch takes
+    /// them out there and files
     /// them here. What comes in counts against the quota of the BAL that takes it.
     ///
     /// # Errors
