@@ -61,6 +61,9 @@ pub enum Command {
     /// The journal (traces d'imputabilité).
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Clinical documents in files: IHE_XDM archives, CDA, metadata. Works without a server.
+    #[command(subcommand)]
+    Documents(DocumentsCommand),
     /// The signed national list of domains and certificates.
     #[command(subcommand, name = "liste-blanche")]
     ListeBlanche(ListeBlancheCommand),
@@ -344,6 +347,43 @@ pub struct JournalList {
     /// At most this many.
     #[arg(long, default_value_t = 1000)]
     pub limit: usize,
+}
+
+/// `palombe documents`
+#[derive(Subcommand)]
+pub enum DocumentsCommand {
+    /// What a receiver will not like, in French, with the rule; exit 1 on an error. Also HL7v2 messages.
+    #[command(after_help = "Examples:
+  palombe documents check IHE_XDM.ZIP
+  palombe documents check lettre.xml --json")]
+    Check {
+        /// IHE_XDM archive, CDA, METADATA.XML or HL7v2 message.
+        file: PathBuf,
+    },
+    /// Every fact that the file holds, as JSON. It names the patient.
+    #[command(after_help = "Example:\n  palombe documents show IHE_XDM.ZIP")]
+    Show {
+        /// IHE_XDM archive, CDA or METADATA.XML.
+        file: PathBuf,
+    },
+    /// A CDA as people read it. Nothing of the document is run, nothing is loaded.
+    #[command(after_help = "Example:\n  palombe documents render lettre.xml > lettre.html")]
+    Render {
+        /// The CDA.
+        file: PathBuf,
+        /// A page, or plain text.
+        #[arg(long, value_enum, default_value_t = DocumentForm::Html)]
+        form: DocumentForm,
+    },
+}
+
+/// What a CDA is rendered to.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum DocumentForm {
+    /// HTML.
+    Html,
+    /// Text.
+    Text,
 }
 
 /// `palombe liste-blanche`

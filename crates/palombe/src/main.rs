@@ -46,6 +46,7 @@ fn command(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::ListeBlanche(list) => {
             return commands::liste_blanche::run(list, &cli.config, json);
         }
+        Command::Documents(documents) => return commands::documents::documents(json, documents),
         Command::Store(StoreCommand::Check { data_folder }) => {
             return commands::store::check(data_folder, &cli.config, cli.socket, json);
         }
@@ -72,7 +73,11 @@ async fn ask(client: &Client, json: bool, command: Command) -> anyhow::Result<()
             commands::admin::journal_verify(client, json).await
         }
         Command::Search(c) => commands::search::search(client, json, c).await,
-        Command::Run | Command::Config(_) | Command::ListeBlanche(_) | Command::Store(_) => Ok(()),
+        Command::Run
+        | Command::Config(_)
+        | Command::Documents(_)
+        | Command::ListeBlanche(_)
+        | Command::Store(_) => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands other than `run`.
 
 pub mod admin;
+pub mod documents;
 pub mod liste_blanche;
 pub mod search;
 pub mod store;
