@@ -68,7 +68,7 @@ pub fn letter(run: &str, number: u64, bytes: usize) -> Vec<u8> {
         }
         text.push_str("\r\n");
     }
-    if number % 100 == 0 {
+    if number.is_multiple_of(100) {
         let _ = write!(text, "{RARE_WORD}\r\n");
     }
     text.push_str(
