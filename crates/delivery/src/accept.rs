@@ -407,13 +407,12 @@ fn check_authors(origin: &Origin, facts: &Facts) -> Result<(), DeliveryError> {
                 .permits(address.domain())
                 .map_err(|r| DeliveryError::HeaderFromNotCovered(Box::new(r)))?,
             // RFC 5322 3.6.2: whoever sends for another is named in Sender.
-            Origin::Submission(bal)
-                if !(bal.may_send_as(address)
-                    || bal.may_send_on_behalf(address) && names_sender(bal, facts)) =>
-            {
-                return Err(DeliveryError::AuthorNotAllowed);
+            Origin::Submission(bal) => {
+                let on_behalf = bal.may_send_on_behalf(address) && names_sender(bal, facts);
+                if !bal.may_send_as(address) && !on_behalf {
+                    return Err(DeliveryError::AuthorNotAllowed);
+                }
             }
-            Origin::Submission(_) => {}
         }
     }
     if let Origin::Submission(bal) = origin {
