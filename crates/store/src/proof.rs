@@ -149,11 +149,11 @@ mod tests {
         links
     }
 
+    /// Edits what it likes; it may read the value of any line.
+    type Tamper<'a> = &'a dyn Fn(&mut Batch, &[Link], &dyn Fn(usize) -> Vec<u8>);
+
     /// Tampers with a fresh journal; the words of the problems found.
-    fn found(
-        store: &Store,
-        tamper: impl Fn(&mut Batch, &[Link], &dyn Fn(usize) -> Vec<u8>),
-    ) -> String {
+    fn found(store: &Store, tamper: Tamper<'_>) -> String {
         journal(store);
         let proof = store.journal_verify().unwrap();
         assert_eq!((proof.lines, proof.problems.len()), (9, 0), "{:?}", proof.problems);
@@ -168,21 +168,20 @@ mod tests {
 
     #[test]
     fn a_line_changed_removed_moved_or_inserted_is_found() {
-        let check =
-            |told: &str, tamper: &dyn Fn(&mut Batch, &[Link], &dyn Fn(usize) -> Vec<u8>)| {
-                let folder = tempfile::tempdir().unwrap();
-                let memory = Arc::new(MemoryBackend::default());
-                let stores = [
-                    Store::with_backend(memory, &settings("nowhere".as_ref())).unwrap(),
-                    Store::open(&settings(folder.path())).unwrap(),
-                ];
-                for store in &stores {
-                    let problems = found(store, tamper);
-                    assert!(problems.contains(told), "{told}: {problems}");
-                    let clean = store.check().is_ok_and(|report| report.problems.is_empty());
-                    assert!(!clean, "{told}: the check of the store saw nothing");
-                }
-            };
+        let check = |told: &str, tamper: Tamper<'_>| {
+            let folder = tempfile::tempdir().unwrap();
+            let memory = Arc::new(MemoryBackend::default());
+            let stores = [
+                Store::with_backend(memory, &settings("nowhere".as_ref())).unwrap(),
+                Store::open(&settings(folder.path())).unwrap(),
+            ];
+            for store in &stores {
+                let problems = found(store, tamper);
+                assert!(problems.contains(told), "{told}: {problems}");
+                let clean = store.check().is_ok_and(|report| report.problems.is_empty());
+                assert!(!clean, "{told}: the check of the store saw nothing");
+            }
+        };
         check("line 5 is not what was written", &|batch, links, value| {
             let mut changed = value(4);
             *changed.last_mut().unwrap() ^= 1;

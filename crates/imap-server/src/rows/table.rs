@@ -213,10 +213,10 @@ impl Table {
             let (Some(old), new_row) = (old_at.row(self), new_at.row(new)) else { return diff };
             let order = new_row.map_or(Ordering::Less, |new| old.uid().cmp(&new.uid()));
             match (order, new_row) {
-                (Ordering::Equal, Some(row)) => {
-                    if old.modseq() != row.modseq() || !old.same_flags(&row) {
-                        diff.changed.push(old.uid().0);
-                    }
+                (Ordering::Equal, Some(row))
+                    if old.modseq() != row.modseq() || !old.same_flags(&row) =>
+                {
+                    diff.changed.push(old.uid().0);
                 }
                 (Ordering::Less, _) => diff.vanished.push(old.uid().0),
                 _ => {}
