@@ -319,12 +319,12 @@ impl<'a> Run<'a> {
         let Some(set) = picked(&session.numbers, pick, many, by_uid) else { return };
         let flags = names(flags);
         let end = session.numbers.len().min(pick + many);
-        for uid in session.numbers[pick..end].to_vec() {
-            if let Some(old) = self.truth.messages.get_mut(&uid) {
+        for uid in &session.numbers[pick..end] {
+            if let Some(old) = self.truth.messages.get_mut(uid) {
                 *old = changed(old, mode, &flags);
             }
             // RFC 9051 6.4.6: a silent client works out the result itself.
-            if silent && let Some(known) = session.flags.get_mut(&uid) {
+            if silent && let Some(known) = session.flags.get_mut(uid) {
                 *known = changed(known, mode, &flags);
             }
         }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Of every row; another number is another house.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// Locks of BAL, shared by number.
 const EDIT_LOCKS: usize = 64;
 
