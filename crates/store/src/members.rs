@@ -66,9 +66,6 @@ pub(crate) struct Sharing {
     pub(crate) acl: BTreeMap<(BalId, FolderId, BalId), FolderRights>,
 }
 
-/// Called for each row of one kind.
-type Take<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), EngineError>;
-
 impl Sharing {
     pub(crate) fn load(reader: &dyn Reader) -> Result<Sharing, EngineError> {
         let mut sharing = Sharing::default();

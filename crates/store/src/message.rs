@@ -35,9 +35,6 @@ fn meta_row(
     row.map(|bytes| MetaRow::decode(&bytes)).transpose()
 }
 
-/// Called for each message found; `Ok(false)` ends it.
-type Look<'a> = &'a mut dyn FnMut(Uid, &[u8]) -> Result<bool, EngineError>;
-
 /// Shows the rows of these messages that exist, while `look` says so; the UIDs ascend. One scan where they stand
 /// close together, else many at a time.
 fn each_row(
