@@ -237,8 +237,23 @@ pub fn submit(
     message: &[u8],
     parameters: Parameters<'_>,
 ) -> Result<()> {
+    submit_from(account, &account.address, to, message, parameters)
+}
+
+/// The same under the address of another BAL.
+pub fn submit_as(account: &Account, from: &str, to: &str, message: &[u8]) -> Result<()> {
+    submit_from(account, from, to, message, Parameters::default())
+}
+
+fn submit_from(
+    account: &Account,
+    from: &str,
+    to: &str,
+    message: &[u8],
+    parameters: Parameters<'_>,
+) -> Result<()> {
     let target = submission_target(account)?;
-    match send(&target, &account.address, &[to], message, parameters)? {
+    match send(&target, from, &[to], message, parameters)? {
         Outcome::Accepted(_) => Ok(()),
         Outcome::Refused(reply) => bail!("{} {}", reply.code, reply.text),
     }
