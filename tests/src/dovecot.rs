@@ -94,6 +94,24 @@ impl Dovecot {
     }
 }
 
+/// The folders that Palombe makes too.
+const FOLDERS: &str = "namespace inbox {
+  inbox = yes
+  mailbox Drafts {
+    auto = create
+    special_use = \\Drafts
+  }
+  mailbox Trash {
+    auto = create
+    special_use = \\Trash
+  }
+  mailbox Archive {
+    auto = create
+    special_use = \\Archive
+  }
+}
+";
+
 /// Defaults wherever a default exists: durability (`mail_fsync`), indexes, processes per login.
 fn config(
     site: &Site,
@@ -111,22 +129,7 @@ listen = {ip}
 ssl = required
 ssl_cert = <{chain}
 ssl_key = <{key}
-namespace inbox {{
-  inbox = yes
-  mailbox Drafts {{
-    auto = create
-    special_use = \\Drafts
-  }}
-  mailbox Trash {{
-    auto = create
-    special_use = \\Trash
-  }}
-  mailbox Archive {{
-    auto = create
-    special_use = \\Archive
-  }}
-}}
-mail_location = {location}
+{FOLDERS}mail_location = {location}
 first_valid_uid = {MAIL_ID}
 last_valid_uid = {MAIL_ID}
 auth_username_format = %Ln

@@ -227,8 +227,8 @@ fn muttrc(account: &Account) -> String {
          set ssl_usesystemcerts=no\nset imap_user=\"{address}\"\nset imap_pass=\"{password}\"\n\
          set smtp_url=\"smtp://{url_user}@localhost:{submission}/\"\nset smtp_pass=\"{password}\"\n\
          set smtp_authenticators=\"plain\"\nset quit=yes\nset delete=yes\nset mail_check_stats=no\n\
-         set confirmappend=no\nset confirmcreate=no\nset wait_key=no\nset move=no\nset mark_old=no\n\
-         set sort=mailbox-order\nset folder=\"imaps://{url_user}@localhost:{imaps}/\"\n",
+         set confirmappend=no\nset confirmcreate=no\nset wait_key=no\nset move=no\n\
+         set mark_old=no\nset sort=mailbox-order\nset folder=\"imaps://{url_user}@localhost:{imaps}/\"\n",
         address = account.address,
         ca = pki::anchors().display(),
         password = account.password,
@@ -244,7 +244,8 @@ fn mutt_reads(palombe: &Palombe, account: &Account, rc: &Path, keys: &str) -> Re
     let line = format!("mutt -n -d 2 -F '{}' -f '{folder}' -e 'push \"{keys}\"'", rc.display());
     let mut read = Command::new("script");
     read.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
-    read.env("HOME", palombe.folder()); // for .muttdebug0, what was said; older ones get higher numbers
+    // For .muttdebug0, what was said; older ones get higher numbers.
+    read.env("HOME", palombe.folder());
     process::run(&mut read).context(process::tail(&palombe.log()))?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use palombe_load::smtp::Parameters;
+use palombe_tests::clients::Account;
 use palombe_tests::palombe::Palombe;
 use palombe_tests::thunderbird::{self, Thunderbird};
 use palombe_tests::{clients, mail, repo, skip_if_missing, wait};
@@ -15,6 +16,25 @@ fn has(subject: &str) -> impl Fn(&Value) -> bool {
 /// Where a subject stands in the list.
 fn row(rows: &Value, subject: &str) -> usize {
     rows.as_array().into_iter().flatten().position(|row| row == subject).unwrap_or_default()
+}
+
+/// What it sends arrives in the other BAL, and a copy in its own Sent.
+fn it_sends(thunderbird: &mut Thunderbird, from: &Account, to: &Account) -> Result<()> {
+    let none = || json!({});
+    let letter =
+        json!({ "to": to.address, "subject": "Envoi par Thunderbird", "text": "Bonjour Paul." });
+    thunderbird.step("compose", letter)?;
+    thunderbird.until("canSend", none(), |can| can == &json!(true))?;
+    thunderbird.step("send", none())?;
+    thunderbird.until("isComposing", none(), |composing| composing == &json!(false))?;
+    let wanted = ["Subject: Envoi par Thunderbird", "Bonjour Paul."];
+    for (account, folder) in [(to, "INBOX"), (from, "Sent")] {
+        wait::until("the letter", || {
+            let messages = clients::curl_folder(account, folder)?;
+            Ok(mail::holding(&messages, &wanted).map(drop))
+        })?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -75,20 +95,7 @@ fn thunderbird_reads_hears_sends_moves_and_searches() -> Result<()> {
     thunderbird.step("open", json!({ "name": "Archive" }))?;
     thunderbird.until("subjects", none(), has("ancien@beta"))?;
 
-    // What it sends arrives in the other BAL, and a copy in its own Sent.
-    let letter =
-        json!({ "to": paul.address, "subject": "Envoi par Thunderbird", "text": "Bonjour Paul." });
-    thunderbird.step("compose", letter)?;
-    thunderbird.until("canSend", none(), |can| can == &json!(true))?;
-    thunderbird.step("send", none())?;
-    thunderbird.until("isComposing", none(), |composing| composing == &json!(false))?;
-    let wanted = ["Subject: Envoi par Thunderbird", "Bonjour Paul."];
-    for (account, folder) in [(&paul, "INBOX"), (&marie, "Sent")] {
-        wait::until("the letter", || {
-            let messages = clients::curl_folder(account, folder)?;
-            Ok(mail::holding(&messages, &wanted).map(drop))
-        })?;
-    }
+    it_sends(&mut thunderbird, &marie, &paul)?;
 
     let picture = repo::artefact("thunderbird.png")?;
     thunderbird.step("open", json!({ "name": "INBOX" }))?;

@@ -4,7 +4,7 @@
 //! write it, conformity checks, safe rendering, HL7v2 messages and their framing.
 //! *Never enters:* files, sockets, clocks, randomness, house rules, a sender's stylesheet.
 //! *Who may call:* the extraction worker (in its sealed process), bridges, commands, tests, fuzz targets.
-//! *Serves:* IHE ITI-32 and XDM, CI-SIS structuration minimale, échange and transmission volets; ANS spec mssante §7, §12.
+//! *Serves:* IHE ITI-32 and XDM, CI-SIS structuration minimale, échange and transmission; ANS spec mssante §7, §12.
 //!
 //! **Invariants: nothing panics and nothing is read past a limit of [`Limits`]; no document type, no entity, no
 //! network; what cannot be read is an error that names its reason, what is merely wrong is a finding; the same octets

@@ -312,8 +312,8 @@ pub enum JournalCommand {
     List(JournalList),
     /// Walk the chain of all lines; exit 1 when one was changed, removed, inserted or moved.
     #[command(after_help = "Example:\n  palombe journal verify --json\n
-The head is the digest of the whole journal. Kept elsewhere (a ticket, a printed sheet), it proves later that no line
-before it was rewritten, for as long as the journal still holds that line.")]
+The head is the digest of the whole journal. Kept elsewhere (a ticket, a printed sheet), it proves
+later that no line before it was rewritten, for as long as the journal still holds that line.")]
     Verify,
 }
 

@@ -1,5 +1,5 @@
-//! The journal: lines in order of time, and indexes by message, peer, address, domain and BAL, so that no question reads it
-//! whole. Index keys hold keyed digests only.
+//! The journal: lines in order of time, and indexes by message, peer, address, domain and BAL, so that no question
+//! reads it whole. Index keys hold keyed digests only.
 
 use crate::engine::{Direction, Durability, EngineError, Reader, Space};
 use crate::keys;

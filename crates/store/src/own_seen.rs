@@ -403,7 +403,9 @@ mod tests {
         /// Two members and the BAL itself on one folder: each sees its own marks, all see the other flags, the counts
         /// are right at each step, and nothing that changed is missing from the changes.
         #[test]
-        fn two_members_on_one_folder(steps in prop::collection::vec((0..3usize, 0..5u8, 1..6u32), 1..40)) {
+        fn two_members_on_one_folder(
+            steps in prop::collection::vec((0..3usize, 0..5u8, 1..6u32), 1..40)
+        ) {
             let store = TestStore::memory();
             let Team { team, members: [a, b] } = team(&store);
             let who = [team, a, b];
@@ -418,7 +420,10 @@ mod tests {
                         model.insert(uid.0, ([false; 3], false));
                     }
                     1 | 2 => {
-                        let change = if action == 1 { FlagChange::Add(seen()) } else { FlagChange::Remove(seen()) };
+                        let change = match action {
+                            1 => FlagChange::Add(seen()),
+                            _ => FlagChange::Remove(seen()),
+                        };
                         mark(&store, team, who[actor], Uid(uid), change);
                         if let Some(row) = model.get_mut(&uid) {
                             row.0[actor] = action == 1;
