@@ -1,5 +1,5 @@
-//! Acknowledgements: what the record answers, and what we answer to the hospital's software (ANS spec mssante
-//! §12.3–12.5).
+//! Acknowledgements: what the record answers, and what we answer to the hospital's software
+//! (ANS spec mssante §12.3–12.5).
 
 use super::build::{Header, msh, sides};
 use super::er7::{Message, Segment, escape};
