@@ -38,6 +38,8 @@ pub const LOG_TRIM_SLACK: u64 = 50_000;
 pub const JOURNAL_TRIM_BATCH: usize = 1000;
 /// Problems told by one check.
 pub const CHECK_PROBLEMS_MAX: usize = 1000;
+/// A measure of the free space on the disk is believed until so many octets were written.
+pub const FREE_SPACE_BELIEVED_BYTES: u64 = 1024 * 1024;
 /// How long a measure of the free space on the disk is believed, milliseconds.
 pub const FREE_SPACE_BELIEVED_MS: u64 = 250;
 /// N-grams and whole words of one document; one that has more is a candidate of every search.

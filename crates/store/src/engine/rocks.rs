@@ -9,6 +9,7 @@ use rocksdb::{
     WriteOptions,
 };
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How the database is opened.
@@ -25,6 +26,8 @@ pub(crate) struct RocksSettings {
 const MEMTABLES_BYTES: std::ops::RangeInclusive<u64> = 32 * MIB..=160 * MIB;
 /// Opening after a full disk writes the log into files once more: it stays below the reserve too.
 const WAL_BYTES: std::ops::RangeInclusive<u64> = 64 * MIB..=224 * MIB;
+/// What is under way between two looks at the free space.
+const UNSEEN_BYTES: u64 = 32 * MIB;
 const MIB: u64 = 1024 * 1024;
 /// Values at least this large leave the LSM tree (BlobDB).
 const BLOB_BYTES_MIN: u64 = 4 * 1024;
@@ -40,6 +43,8 @@ pub(crate) struct RocksBackend {
     cache: Cache,
     db: RwLock<Option<DB>>,
     free: Mutex<Option<(Instant, u64)>>,
+    /// Octets written since the free space was measured.
+    written: AtomicU64,
     /// When an opening failed, and the free space before it.
     failed: Mutex<Option<(Instant, u64)>>,
 }
@@ -72,11 +77,6 @@ impl RocksSettings {
     fn wal_bytes(&self) -> u64 {
         (self.reserve_bytes / 8 * 7).clamp(*WAL_BYTES.start(), *WAL_BYTES.end())
     }
-
-    /// Whether everything in memory fits into the reserve as files.
-    fn reserve_holds_memtables(&self) -> bool {
-        self.reserve_bytes >= self.memtables_bytes()
-    }
 }
 
 fn database_options(settings: &RocksSettings) -> Options {
@@ -90,11 +90,23 @@ fn database_options(settings: &RocksSettings) -> Options {
     o.set_bytes_per_sync(1024 * 1024);
     o.set_wal_bytes_per_sync(512 * 1024);
     o.set_max_background_jobs(2);
+    // Files pass by the page cache where the disk lets them, so that a synced log does not wait for them.
+    o.set_use_direct_io_for_flush_and_compaction(writes_directly(&settings.path));
     o.set_max_open_files(512);
     o.set_keep_log_file_num(4);
     o.set_max_log_file_size(4 * 1024 * 1024);
     o.set_stats_dump_period_sec(0);
     o
+}
+
+/// Whether the disk of this folder takes writes past the page cache (a tmpfs may not).
+fn writes_directly(folder: &Path) -> bool {
+    use rustix::fs::{Mode, OFlags};
+    let probe = folder.join("direct-io.probe");
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::DIRECT;
+    let opened = rustix::fs::open(&probe, flags, Mode::RUSR | Mode::WUSR).is_ok();
+    let _ = std::fs::remove_file(&probe); // absent where it could not be opened
+    opened
 }
 
 fn family_options(space: Space, cache: &Cache) -> Options {
@@ -175,6 +187,7 @@ impl RocksBackend {
             cache,
             db: RwLock::new(Some(db)),
             free: Mutex::new(None),
+            written: AtomicU64::new(0),
             failed: Mutex::new(None),
         })
     }
@@ -302,7 +315,10 @@ impl Backend for RocksBackend {
             let mut batch = WriteBatch::default();
             for op in ops {
                 match op {
-                    Op::Put(space, key, value) => batch.put_cf(family(db, *space)?, key, value),
+                    Op::Put(space, key, value) => {
+                        self.written.fetch_add(value.len() as u64, Ordering::Relaxed);
+                        batch.put_cf(family(db, *space)?, key, value);
+                    }
                     Op::Delete(space, key) => batch.delete_cf(family(db, *space)?, key),
                     Op::DeleteRange(space, from, to) => {
                         batch.delete_range_cf(family(db, *space)?, from, to);
@@ -357,12 +373,18 @@ impl Backend for RocksBackend {
     }
 
     fn flush_soon(&self) -> Result<(), EngineError> {
-        if !self.settings.reserve_holds_memtables() {
-            return Ok(());
-        }
         let mut options = FlushOptions::default();
         options.set_wait(false);
         self.with(|db| {
+            let in_memory = Space::ALL.iter().map(|space| {
+                let size = db
+                    .property_int_value_cf(family(db, *space)?, "rocksdb.cur-size-all-mem-tables");
+                Ok(size.ok().flatten().unwrap_or(0))
+            });
+            let needed = in_memory.sum::<Result<u64, EngineError>>()?.saturating_add(UNSEEN_BYTES);
+            if self.measure().is_none_or(|free| free < needed) {
+                return Ok(()); // the disk has less room than what is in memory
+            }
             let all: Result<Vec<&ColumnFamily>, EngineError> =
                 Space::ALL.iter().map(|space| family(db, *space)).collect();
             db.flush_cfs_opt(&all?, &options).map_err(|e| failure(&e))
@@ -374,9 +396,11 @@ impl Backend for RocksBackend {
         let believed = Duration::from_millis(crate::limits::FREE_SPACE_BELIEVED_MS);
         if let Some((at, bytes)) = *free
             && at.elapsed() < believed
+            && self.written.load(Ordering::Relaxed) < crate::limits::FREE_SPACE_BELIEVED_BYTES
         {
             return Some(bytes);
         }
+        self.written.store(0, Ordering::Relaxed);
         let bytes = self.measure()?;
         *free = Some((Instant::now(), bytes));
         Some(bytes)
