@@ -54,8 +54,10 @@ impl Walk {
     }
 
     fn step(&mut self, reader: &dyn Reader, link: &Link) -> Result<(), EngineError> {
-        if link.seq != self.seq + 1 {
-            let (from, to) = (self.seq + 1, link.seq - 1);
+        // A forged link may bear any number.
+        let next = self.seq.saturating_add(1);
+        if link.seq != next {
+            let (from, to) = (next, link.seq.saturating_sub(1));
             self.problem(format!("lines {from} to {to} were removed with their links"));
         }
         self.seq = link.seq;
@@ -97,7 +99,7 @@ pub(crate) fn verify(r: &dyn Reader) -> Result<JournalProof, EngineError> {
     let last = counter(r, global::KEY, global::JOURNAL)?.unwrap_or(0).unsigned_abs();
     let head = r.get(Space::Journal, keys::JOURNAL_HEAD)?.unwrap_or_else(|| START.to_vec());
     if walk.seq != last {
-        walk.problem(format!("lines {} to {last} were removed", walk.seq + 1));
+        walk.problem(format!("lines {} to {last} were removed", walk.seq.saturating_add(1)));
     }
     if head != walk.digest {
         walk.problem("the last line is not the one that the head of the chain names".to_owned());
@@ -202,6 +204,12 @@ mod tests {
             batch.delete(Space::Journal, links[8].line.clone());
             batch.delete(Space::Journal, keys::journal_link(9));
         });
+        for forged in [0, u64::MAX] {
+            check("is not what was written", &|batch, links, _| {
+                let link = [&links[0].line[..], &[7; DIGEST_BYTES]].concat();
+                batch.put(Space::Journal, keys::journal_link(forged), link);
+            });
+        }
         check("1 lines were inserted", &|batch, _, value| {
             batch.put(Space::Journal, keys::journal_line(Timestamp(7), 77), value(0));
         });
